@@ -1,0 +1,60 @@
+/* Variation: small units in a table, and the bandit that gives each its share.
+ *
+ * Operators change a genome in place. They draw from the rng handed in and from nothing
+ * else, so a child depends only on (parents, rng, proposer's answers). */
+#ifndef LAMARCK_EVOLVE_OPERATORS_H
+#define LAMARCK_EVOLVE_OPERATORS_H
+
+#include "genome.h"
+
+/* Words from elsewhere, e.g. a language model. Implemented outside; answers must be a
+ * pure function of the arguments. */
+typedef struct proposer proposer;
+struct proposer {
+    /* Propose up to k replacements for words [begin, end) of a text gene (begin == end:
+     * an insertion there), best first: each an owned word sequence without leading space,
+     * in out[0..return). Returns how many (0: nothing to offer, or no budget left) or an
+     * error. */
+    int (*words)(proposer *p, const genome_spec *spec, const genome *g, size_t gene,
+                 size_t begin, size_t end, size_t k, char **out, error *err);
+};
+
+/* What an operator may draw on. */
+typedef struct variation {
+    const genome_spec *spec;
+    gsl_rng *rng;
+    proposer *proposer; /* NULL: none */
+    const genome *const
+        *others; /* the living population: phrases to borrow; may be empty */
+    size_t n_others;
+} variation;
+
+/* Returns 1: changed; 0: nothing it could do here (genome untouched); or an error. */
+typedef struct variation_operator {
+    const char *name; /* "delete", "swap", "lexicon", "model", "demo_add"… */
+    gene_kind kind;   /* the genes it works on */
+    int (*apply)(const variation *v, genome *g, size_t gene, error *err);
+} variation_operator;
+
+extern const variation_operator variation_operators[];
+extern const size_t n_variation_operators;
+
+/* Homologous crossover: TEXT genes are aligned word by word (Needleman-Wunsch on equal
+ * words) and each differing stretch comes from one parent or the other; DEMOS are mixed
+ * in order without repeats; CHOICE and NUMBER from either. */
+int genome_crossover(const variation *v, const genome *a, const genome *b, genome *out,
+                     error *err);
+
+/* ---- Adaptive operator selection: probability matching (Thierens 2005, An adaptive
+ * pursuit strategy, eq. 1-3) on improvement credit, with a floor for every operator. ----
+ */
+
+typedef struct operator_rate {
+    const char *name;
+    double rate;    /* current probability; rates sum to 1 */
+    double credit;  /* running quality estimate */
+    uint64_t tries; /* children it took part in */
+    uint64_t wins;  /* of which better than their better parent */
+} operator_rate;
+
+#endif
