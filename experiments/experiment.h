@@ -1,0 +1,105 @@
+/* An experiment: everything that a search needs to know, read from a YAML file, with its
+ * data, checked in full. The same comes back from the canonical JSON that a run keeps, so
+ * that a run folder needs no other file but the model.
+ *
+ * Immutable once loaded; owns everything it points to. */
+#ifndef LAMARCK_EXPERIMENTS_EXPERIMENT_H
+#define LAMARCK_EXPERIMENTS_EXPERIMENT_H
+
+#include "../evolve/search.h"
+#include "../model/model.h"
+#include "dataset.h"
+#include "template.h"
+
+#include <jansson.h>
+
+typedef enum fitness_kind {
+    FITNESS_LOGPROB,  /* mean over examples of ln p(target | prompt, input) per target
+                         token or whole */
+    FITNESS_ACCURACY, /* the right label is the likeliest of the given ones */
+    FITNESS_EXACT, /* generated text equals a target (white space trimmed, case as is) */
+    FITNESS_F1, /* token F1 of the generated text, SQuAD normalisation (Rajpurkar et al.
+                   2016) */
+} fitness_kind;
+
+typedef struct fitness_options {
+    fitness_kind kind;
+    bool per_token; /* LOGPROB: divide by the number of target tokens */
+    char **labels;  /* ACCURACY */
+    size_t n_labels;
+    bool calibrate;       /* ACCURACY: contextual calibration, Zhao et al. 2021 */
+    double length_weight; /* score taken off per prompt token (all text genes rendered) */
+    double fluency_weight; /* score taken off per nat of the prompt's own mean token
+                              surprise */
+    sampling generation;   /* EXACT, F1; strings owned by the experiment */
+} fitness_options;
+
+/* 0: no limit. A hard cap is never overshot, the initial population and the finish
+ * included. */
+typedef struct budget {
+    uint64_t tokens;      /* row tokens, as session_counters.row_tokens counts */
+    uint64_t evaluations; /* candidate x example */
+    double seconds;
+} budget;
+
+/* How a demos gene is shown. */
+typedef struct demos_format {
+    template_text
+        each; /* one demonstration, with {{input}}, {{target}}, fields, choice genes */
+    char *separator; /* between and after them: "\n\n" */
+} demos_format;
+
+typedef struct experiment {
+    char *path;
+    char *name;
+    char *description; /* "" if none */
+    char *model;       /* as written; resolved against the file's folder: model_path */
+    char *model_path;
+    dataset *data;
+    split splits[N_SPLITS];
+    prompt_template prompt;
+    demos_format
+        *demos; /* parallel to spec genes; only for GENE_DEMOS. The pool is the search
+                   split: demo index i is the example splits[SPLIT_SEARCH].index[i]; an
+                   example is never shown to itself */
+    genome_spec spec;
+    genome *seeds; /* seeds[0]: the user's own prompt */
+    size_t n_seeds;
+    fitness_options fitness;
+    row_overflow overflow;
+    const search_type *search;
+    search_options search_options;
+    size_t
+        proposals; /* words asked of the model at a time; 0: the model proposes nothing */
+    budget budget;
+    size_t finalists; /* re-scored on the selection split */
+    uint64_t seed;
+    session_options session;
+} experiment;
+
+/* Changes from the command line, "a.b=c" each (--set), applied before validation. */
+typedef struct experiment_overrides {
+    const char *const *set;
+    size_t n_set;
+    const uint64_t *seed; /* NULL: as the file says */
+} experiment_overrides;
+
+/* Every error has file:line:column, the key or value, and the nearest valid one. */
+int experiment_load(experiment **out, const char *path,
+                    const experiment_overrides *overrides, error *err);
+void experiment_free(experiment *e);
+
+/* The whole experiment with its data as canonical JSON text, and back. New; free(). */
+int experiment_dump(const experiment *e, char **out, error *err);
+int experiment_restore(experiment **out, const char *json, error *err);
+
+/* Render what candidate g says for example i (an index into data->examples), for
+ * `target`: see prompt_render. */
+int experiment_render(const experiment *e, const tokenizer *t, const genome *g, size_t i,
+                      const char *target, text *context, text *tail, error *err);
+/* The prompt as a person reads it: the template with genes and demonstrations filled in
+ * and
+ * {{input}}, {{target}} and other data fields left standing. Appended to *out. */
+int experiment_prompt_text(const experiment *e, const genome *g, text *out, error *err);
+
+#endif
