@@ -73,7 +73,7 @@ $(PROGRAM): $(BUILD)/experiments/main.o $(LIBRARY)
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(TEST_HELPERS) $(LIBRARY)
 	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) $(shell pkg-config --libs cmocka) -o $@
 
-tests: $(TESTS) $(PROGRAM)
+tests: $(TESTS) $(if $(wildcard $(MAIN)),$(PROGRAM))
 
 check: layers tests ## run every test; the exit status is the truth
 	@BUILD=$(BUILD) SANITIZER='$(SANITIZER)' ./tests/run.sh
