@@ -17,7 +17,12 @@ typedef struct command {
 extern const command cmd_evolve, cmd_score, cmd_generate, cmd_compare, cmd_show, cmd_list,
     cmd_export, cmd_inspect, cmd_bench, cmd_tokenize;
 
+/* A command line that makes no sense: main adds where to find help and exits with 2.
+ * Never passed below the commands. */
+enum { E_USAGE = -100 };
+
 /* Set by SIGINT and SIGTERM; a second signal ends the process at once. */
 extern volatile int command_interrupted;
+int command_catch_signals(error *err);
 
 #endif

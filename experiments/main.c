@@ -1,0 +1,147 @@
+/* The program: finds the subcommand, runs it, tells its error, checks that what it
+ * printed arrived. The only place that decides an exit status. */
+#include "command.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <string.h>
+
+#include <gsl/gsl_errno.h>
+
+#define LAMARCK_VERSION "0.1.0"
+
+enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_COMMANDS = 32 };
+
+static const command *const commands[] = {
+    NULL,
+};
+
+/* How the groups of command.group are introduced, in this order. */
+static const struct {
+    const char *group, *title;
+} groups[] = {
+    {"search", "Search for prompts"},
+    {"look", "Look at runs and take prompts along"},
+    {"model", "Ask the model"},
+};
+
+static void print_usage(FILE *to)
+{
+    fprintf(to,
+            "usage: lamarck COMMAND [ARGUMENTS]\n"
+            "Finds prompts for language models by evolution, and says honestly whether\n"
+            "the best one beats the prompt it started from.\n");
+    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
+        fprintf(to, "\n%s\n", groups[g].title);
+        for (size_t i = 0; commands[i]; i++)
+            if (strcmp(commands[i]->group, groups[g].group) == 0)
+                fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    }
+    fprintf(to, "\n'lamarck COMMAND --help' tells all about one of them; "
+                "'lamarck --version' says which lamarck this is.\n");
+}
+
+static const command *find_command(const char *name)
+{
+    for (size_t i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[MAX_COMMANDS];
+    size_t n = 0;
+    for (; commands[n] && n < MAX_COMMANDS; n++)
+        names[n] = commands[n]->name;
+    const char *near = nearest_name(name, names, n);
+    fprintf(stderr, "lamarck: there is no command '%s'", name);
+    if (near)
+        fprintf(stderr, "; did you mean '%s'?", near);
+    fprintf(stderr, "\n");
+    if (!near)
+        print_usage(stderr);
+    return EXIT_USAGE;
+}
+
+/* --help anywhere before "--" asks for help, whatever else is wrong with the line. */
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static int run_command(const command *c, int argc, char **argv)
+{
+    if (wants_help(argc, argv)) {
+        fputs(c->usage, stdout);
+        return 0;
+    }
+    error err = {0};
+    int rc = command_catch_signals(&err);
+    if (rc == 0)
+        rc = c->run(argc, argv, &err);
+    if (rc >= 0)
+        return 0;
+    fflush(stdout);
+    fprintf(stderr, "lamarck: %s\n", err.text);
+    if (rc == E_USAGE)
+        fprintf(stderr, "'lamarck %s --help' tells how it is used\n", c->name);
+    return rc == E_USAGE         ? EXIT_USAGE
+           : rc == E_INTERRUPTED ? EXIT_INTERRUPTED
+                                 : EXIT_ERROR;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        printf("lamarck %s\n", LAMARCK_VERSION);
+        return 0;
+    }
+    bool help = strcmp(name, "help") == 0;
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || (help && argc < 3)) {
+        print_usage(stdout);
+        return 0;
+    }
+    const command *c = find_command(help ? argv[2] : name);
+    if (!c)
+        return unknown_command(help ? argv[2] : name);
+    if (help) {
+        fputs(c->usage, stdout);
+        return 0;
+    }
+    return run_command(c, argc - 1, argv + 1);
+}
+
+/* A full disk must not pass for success. A standard output that was closed from the start
+ * is no error if nothing was to be printed. */
+static int close_stdout(void)
+{
+    bool pending = __fpending(stdout) != 0, failed = ferror(stdout) != 0;
+    errno = 0;
+    if (fclose(stdout) != 0 && (pending || errno != EBADF))
+        failed = true;
+    if (failed)
+        fprintf(stderr, "lamarck: cannot write to standard output%s%s\n",
+                errno ? ": " : "", errno ? strerror(errno) : "");
+    return failed ? EXIT_ERROR : 0;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_ALL, "C");
+    gsl_set_error_handler_off();
+    int status = dispatch(argc, argv);
+    int closed = close_stdout();
+    return status ? status : closed;
+}
