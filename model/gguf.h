@@ -2,7 +2,8 @@
  * handed out: every offset, count and size in it is hostile until proven inside the file.
  *
  * Format: ggml-org/ggml docs/gguf.md. A gguf is immutable once open; shared by threads.
- * All pointers it returns are borrowed from it and die with gguf_close. */
+ * All pointers it returns are borrowed from it and die with gguf_close. The file must not
+ * be cut while it is mapped: reading beyond its new end is a SIGBUS. */
 #ifndef LAMARCK_MODEL_GGUF_H
 #define LAMARCK_MODEL_GGUF_H
 
@@ -11,6 +12,8 @@
 
 typedef struct gguf gguf;
 
+/* E_IO; E_FORMAT with the byte offset and what was expected there; E_UNSUPPORTED for
+ * version 1, big-endian files, and a tensor type that quant_find does not know. */
 int gguf_open(gguf **out, const char *path, error *err);
 void gguf_close(gguf *g);
 
@@ -45,7 +48,8 @@ int gguf_get_bool(const gguf *g, const char *key, bool *out, error *err);
 int gguf_get_string(const gguf *g, const char *key, const char **out,
                     error *err); /* NUL-terminated; E_FORMAT when it holds a NUL */
 
-/* Arrays: same returns. Strings are NUL-terminated copies made at the first call. */
+/* Arrays: same returns; int32_t from any integer elements, float from f32 and f64. Arrays
+ * and strings are copies made at open, strings NUL-terminated. */
 int gguf_get_strings(const gguf *g, const char *key, const char *const **out, size_t *n,
                      error *err);
 int gguf_get_ints(const gguf *g, const char *key, const int32_t **out, size_t *n,
@@ -64,7 +68,8 @@ typedef struct gguf_tensor {
     size_t dims[GGUF_MAX_DIMS]; /* dims[0] varies fastest: a (rows, columns) matrix is
                                    {columns, rows} */
     size_t n_elements;
-    const void *data; /* in the map; (rows, columns) row-major, rows of whole blocks */
+    const void *data; /* in the map, at least 8-byte aligned; no two tensors share bytes;
+                         (rows, columns) row-major, rows of whole blocks */
     size_t bytes;
 } gguf_tensor;
 
