@@ -1,0 +1,63 @@
+/* Escaping. */
+#include "html.h"
+
+#include <string.h>
+
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+static const char *entity(char c)
+{
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    case '\n':
+    case '\t':
+        return NULL;
+    default:
+        return (unsigned char)c < 0x20 || c == 0x7f ? REPLACEMENT : NULL;
+    }
+}
+
+/* n well-formed bytes. */
+static int escape_well_formed(text *out, const char *s, size_t n, error *err)
+{
+    size_t begin = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *e = entity(s[i]);
+        if (!e)
+            continue;
+        TRY(text_add(out, s + begin, i - begin, err));
+        TRY(text_add_string(out, e, err));
+        begin = i + 1;
+    }
+    return text_add(out, s + begin, n - begin, err);
+}
+
+int html_escape(text *out, const char *s, size_t n, error *err)
+{
+    while (n) {
+        size_t good = utf8_check(s, n);
+        TRY(escape_well_formed(out, s, good, err));
+        s += good;
+        n -= good;
+        if (n) {
+            TRY(text_add_string(out, REPLACEMENT, err));
+            s++;
+            n--;
+        }
+    }
+    return 0;
+}
+
+int html_escape_string(text *out, const char *s, error *err)
+{
+    return html_escape(out, s, strlen(s), err);
+}
