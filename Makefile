@@ -13,8 +13,9 @@ BUILD     ?= build/$(if $(SANITIZER),$(subst $(comma),-,$(SANITIZER)),release)
 
 LIBRARIES := gsl jansson libcurl sqlite3 libpcre2-8 libfyaml libcrypto
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES))
-# oneDNN has no pkg-config file; its libgomp is named so that there is one OpenMP runtime.
-PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES)) -ldnnl -fopenmp -lm -lpthread
+# oneDNN and libunistring have no pkg-config files; oneDNN's libgomp is named so that there is one
+# OpenMP runtime.
+PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES)) -lunistring -ldnnl -fopenmp -lm -lpthread
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
     -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \

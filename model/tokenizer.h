@@ -13,14 +13,15 @@ typedef struct tokenizer tokenizer;
 /* What a tokenizer is made from. All arrays are borrowed for the call. */
 typedef struct tokenizer_source {
     const char *model; /* tokenizer.ggml.model: "gpt2" is the only one supported */
-    const char *pre;   /* tokenizer.ggml.pre: "gpt-2", "smollm", "llama-bpe", "qwen2" */
+    const char *pre;   /* tokenizer.ggml.pre: "gpt-2", "smollm", "llama-bpe", "qwen2", or
+                          another name of the same patterns (pretokenizer.c) */
     const char *const *tokens; /* byte-alphabet spelling, NUL-terminated */
     const int32_t *types;      /* tokenizer.ggml.token_type; NULL: all normal */
     size_t n_tokens;
     const char *const *merges; /* "left right", best first */
     size_t n_merges;
     int32_t bos, eos, eot, unknown, padding; /* -1: none */
-    int add_bos; /* 1, 0, or -1 when the file does not say (then: none for BPE) */
+    int add_bos; /* 1, 0, or -1 when the file does not say (then: only for llama-bpe) */
     const char *chat_template; /* Jinja source, or NULL */
 } tokenizer_source;
 
@@ -40,8 +41,9 @@ typedef struct tokenizer_info {
     size_t n_merges;
     size_t n_special;       /* control and user-defined tokens */
     size_t n_missing_bytes; /* byte values without a token: dropped when met */
-    int32_t bos, eos, eot;  /* -1: none */
-    bool add_bos;           /* the model's own policy for a fresh text */
+    int32_t bos, eos, eot; /* -1: none. eot is found by its spelling (<|im_end|>, …) among
+                              the control tokens when the file does not name it */
+    bool add_bos;          /* the model's own policy for a fresh text */
     chat_format chat;
 } tokenizer_info;
 const tokenizer_info *tokenizer_describe(const tokenizer *t);
@@ -57,12 +59,15 @@ void token_list_free(token_list *l);
 /* Append the ids of n bytes of text (any bytes; invalid UTF-8 is treated as the reference
  * treats it: each maximal ill-formed part becomes U+FFFD) to *out. With `special`, the
  * spelling of a special token in the text becomes that token; without, it is ordinary
- * text. Neither BOS nor EOS is added. */
+ * text. User-defined tokens (type 4) are ordinary text that is matched whole in both
+ * cases. A byte that has no token is dropped and lies in no span. qwen2 composes the text
+ * first (Unicode's NFC), so decoding gives the composed form. Neither BOS nor EOS is
+ * added. E_LIMIT for a word (the pre-tokenizer's unit) of more than a gibibyte. */
 int tokenizer_encode(const tokenizer *t, const char *bytes, size_t n, bool special,
                      token_list *out, error *err);
 
-/* Append the bytes of the ids to *out; special tokens are spelled out when `special`,
- * else dropped. E_ARGUMENT for an id outside the vocabulary. */
+/* Append the bytes of the ids to *out; special tokens (control and unknown) are spelled
+ * out when `special`, else dropped. E_ARGUMENT for an id outside the vocabulary. */
 int tokenizer_decode(const tokenizer *t, const int32_t *ids, size_t n, bool special,
                      text *out, error *err);
 
@@ -70,7 +75,8 @@ int tokenizer_decode(const tokenizer *t, const int32_t *ids, size_t n, bool spec
  * NULL for an id outside the vocabulary. */
 const char *tokenizer_token(const tokenizer *t, int32_t id, size_t *n);
 bool tokenizer_is_special(const tokenizer *t, int32_t id);
-/* Ends a generation: EOS or end of turn. */
+/* Ends a generation: EOS, end of turn, or a control token spelled as the end of a turn or
+ * a text (<|im_end|>, <|eot_id|>, <|endoftext|>, …). */
 bool tokenizer_is_end(const tokenizer *t, int32_t id);
 
 /* ---- Chat ---- */
@@ -83,7 +89,9 @@ typedef struct chat_message {
 /* Append the text of a conversation in the tokenizer's chat format, closed by the opening
  * of the assistant's turn when `open_reply`. Encode the result with special = true.
  * E_UNSUPPORTED when the format is CHAT_NONE or CHAT_OTHER. The default system message
- * that some templates insert is not inserted: what is scored is what the user wrote. */
+ * that some templates insert is not inserted: what is scored is what the user wrote.
+ * Llama 3 cuts white space off both ends of a message, as its template does. BOS is left
+ * to the policy of add_bos. */
 int tokenizer_chat(const tokenizer *t, const chat_message *messages, size_t n,
                    bool open_reply, text *out, error *err);
 
