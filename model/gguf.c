@@ -24,8 +24,9 @@ enum {
 
 static int magic_parse(cursor *c, error *err)
 {
-    const uint8_t *p = NULL;
-    TRY(cursor_take(c, 4, "the magic \"GGUF\"", &p, err));
+    const uint8_t *p = cursor_take(c, 4, "the magic \"GGUF\"", err);
+    if (!p)
+        return E_FORMAT;
     if (memcmp(p, "GGUF", 4) == 0)
         return 0;
     return error_set(err, E_FORMAT,

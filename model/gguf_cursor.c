@@ -11,31 +11,33 @@ uint64_t little_endian(const uint8_t *p, size_t bytes)
     return value;
 }
 
-int cursor_take(cursor *c, size_t n, const char *what, const uint8_t **out, error *err)
+const uint8_t *cursor_take(cursor *c, size_t n, const char *what, error *err)
 {
-    if (n > c->n - c->at)
-        return error_set(err, E_FORMAT,
-                         "byte %zu: expected %s (%zu bytes), but the file ends %zu bytes "
-                         "later",
-                         c->at, what, n, c->n - c->at);
-    if (out)
-        *out = c->bytes + c->at;
+    if (n > c->n - c->at) {
+        error_set(err, E_FORMAT,
+                  "byte %zu: expected %s (%zu bytes), but the file ends %zu bytes later",
+                  c->at, what, n, c->n - c->at);
+        return NULL;
+    }
+    const uint8_t *p = c->bytes + c->at;
     c->at += n;
-    return 0;
+    return p;
 }
 
 int cursor_u32(cursor *c, const char *what, uint32_t *out, error *err)
 {
-    const uint8_t *p = NULL;
-    TRY(cursor_take(c, 4, what, &p, err));
+    const uint8_t *p = cursor_take(c, 4, what, err);
+    if (!p)
+        return E_FORMAT;
     *out = (uint32_t)little_endian(p, 4);
     return 0;
 }
 
 int cursor_u64(cursor *c, const char *what, uint64_t *out, error *err)
 {
-    const uint8_t *p = NULL;
-    TRY(cursor_take(c, 8, what, &p, err));
+    const uint8_t *p = cursor_take(c, 8, what, err);
+    if (!p)
+        return E_FORMAT;
     *out = little_endian(p, 8);
     return 0;
 }
@@ -55,28 +57,31 @@ int cursor_count(cursor *c, const char *what, size_t each, size_t *out, error *e
     return 0;
 }
 
-int cursor_string(cursor *c, const char *what, const char **out, size_t *n, error *err)
+const char *cursor_string(cursor *c, const char *what, size_t *n, error *err)
 {
     size_t at = c->at;
-    uint64_t length;
-    TRY(cursor_u64(c, what, &length, err));
-    if (length > c->n - c->at)
-        return error_set(err, E_FORMAT,
-                         "byte %zu: %s is %llu bytes long, but the file ends %zu bytes "
-                         "later",
-                         at, what, (unsigned long long)length, c->n - c->at);
-    const uint8_t *p = NULL;
-    TRY(cursor_take(c, (size_t)length, what, &p, err));
-    *out = (const char *)p;
+    *n = 0;
+    const uint8_t *p = cursor_take(c, 8, what, err);
+    if (!p)
+        return NULL;
+    uint64_t length = little_endian(p, 8);
+    if (length > c->n - c->at) {
+        error_set(err, E_FORMAT,
+                  "byte %zu: %s is %llu bytes long, but the file ends %zu bytes later",
+                  at, what, (unsigned long long)length, c->n - c->at);
+        return NULL;
+    }
+    c->at += (size_t)length;
     *n = (size_t)length;
-    return 0;
+    return (const char *)p + 8;
 }
 
 int cursor_name(cursor *c, const char *what, size_t limit, char **out, error *err)
 {
     size_t at = c->at, n;
-    const char *s = NULL;
-    TRY(cursor_string(c, what, &s, &n, err));
+    const char *s = cursor_string(c, what, &n, err);
+    if (!s)
+        return E_FORMAT;
     if (n == 0 || n > limit)
         return error_set(err, E_FORMAT, "byte %zu: %s has %zu bytes, expected 1 to %zu",
                          at, what, n, limit);

@@ -59,8 +59,9 @@ static int type_parse(cursor *c, const char *what, value_type *out, error *err)
 static int scalar_parse(entry *e, cursor *c, error *err)
 {
     size_t bytes = value_kinds[e->type].bytes;
-    const uint8_t *p = NULL;
-    TRY(cursor_take(c, bytes, value_kinds[e->type].name, &p, err));
+    const uint8_t *p = cursor_take(c, bytes, value_kinds[e->type].name, err);
+    if (!p)
+        return E_FORMAT;
     switch (value_kinds[e->type].kind) {
     case GGUF_SIGNED:
         e->value.i = signed_at(p, bytes);
@@ -87,9 +88,10 @@ static void note_bad(entry *e, size_t at)
 
 static int string_parse(entry *e, cursor *c, error *err)
 {
-    const char *s = NULL;
     size_t n;
-    TRY(cursor_string(c, "a string", &s, &n, err));
+    const char *s = cursor_string(c, "a string", &n, err);
+    if (!s)
+        return E_FORMAT;
     e->value.string = bytes_copy(s, n);
     if (!e->value.string)
         return error_memory(err, n + 1);
@@ -104,11 +106,11 @@ static int strings_parse(entry *e, cursor *c, error *err)
 {
     cursor begin = *c;
     size_t bytes, n;
-    const char *s = NULL;
     if (!size_mul(e->n, sizeof(char *), &bytes))
         return error_memory(err, SIZE_MAX);
     for (size_t i = 0; i < e->n; i++) {
-        TRY(cursor_string(c, "a string of an array", &s, &n, err));
+        if (!cursor_string(c, "a string of an array", &n, err))
+            return E_FORMAT;
         if (!size_add(bytes, n + 1, &bytes))
             return error_memory(err, SIZE_MAX);
     }
@@ -119,7 +121,9 @@ static int strings_parse(entry *e, cursor *c, error *err)
     char *to = (char *)(list + e->n);
     for (size_t i = 0; i < e->n; i++) {
         size_t at = begin.at;
-        TRY(cursor_string(&begin, "a string of an array", &s, &n, err));
+        const char *s = cursor_string(&begin, "a string of an array", &n, err);
+        if (!s)
+            return E_FORMAT; /* not on the second walk */
         if (memchr(s, '\0', n))
             note_bad(e, at);
         memcpy(to, s, n);
@@ -156,9 +160,10 @@ static float float_element(entry *e, const uint8_t *p, size_t bytes, size_t at)
 static int numbers_parse(entry *e, cursor *c, error *err)
 {
     size_t bytes = value_kinds[e->element].bytes, at = c->at;
-    const uint8_t *p = NULL;
     /* cursor_count has seen that n * bytes are there */
-    TRY(cursor_take(c, e->n * bytes, "the elements of an array", &p, err));
+    const uint8_t *p = cursor_take(c, e->n * bytes, "the elements of an array", err);
+    if (!p)
+        return E_FORMAT;
     if (e->element == VALUE_BOOL)
         return 0; /* no getter hands these out */
     bool floats = value_kinds[e->element].kind == GGUF_FLOAT;

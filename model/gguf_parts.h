@@ -13,15 +13,16 @@ typedef struct cursor {
     size_t n, at; /* at <= n */
 } cursor;
 
-/* Step over n bytes; *out (may be NULL) points at them, in the file. */
-int cursor_take(cursor *c, size_t n, const char *what, const uint8_t **out, error *err);
+/* Step over n bytes. Returns where they are in the file; NULL, with E_FORMAT in *err,
+ * when it ends before. */
+const uint8_t *cursor_take(cursor *c, size_t n, const char *what, error *err);
 int cursor_u32(cursor *c, const char *what, uint32_t *out, error *err);
 int cursor_u64(cursor *c, const char *what, uint64_t *out, error *err);
 /* A count of things that take at least `each` bytes apiece: E_FORMAT when the rest of
  * the file cannot hold them. */
 int cursor_count(cursor *c, const char *what, size_t each, size_t *out, error *err);
-/* A length and that many bytes; *out is in the file, not terminated. */
-int cursor_string(cursor *c, const char *what, const char **out, size_t *n, error *err);
+/* A length and that many bytes, in the file, not terminated; NULL as above. */
+const char *cursor_string(cursor *c, const char *what, size_t *n, error *err);
 /* A key or name as a new NUL-terminated string: 1 to `limit` bytes without NUL. */
 int cursor_name(cursor *c, const char *what, size_t limit, char **out, error *err);
 

@@ -15,7 +15,7 @@ for name in "$@"; do
         "$FUZZ_BUILD/tests/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -malloc_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
         -artifact_prefix="$FUZZ_BUILD/crash-$name-" "$corpus" "${seeds[@]}" 2>&1 |
-        grep -vE '^#[0-9]+\s+(NEW|REDUCE|pulse|RELOAD)' | tail -n 40
+        grep -vE '^(#[0-9]+\s+(NEW|REDUCE|pulse|RELOAD)|"|######)' | tail -n 40
     passed=$((passed + 1))
 done
 echo "$passed fuzzers ran without a finding"
