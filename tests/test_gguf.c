@@ -352,7 +352,7 @@ static void what_cannot_be_opened_is_named(void **state)
 {
     (void)state;
     const char *scratch = getenv("TMPDIR");
-    char folder[1000], path[1100];
+    char folder[1000], path[FIXTURE_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s/lamarck-gguf-XXXXXX", scratch ? scratch : "/tmp");
     assert_non_null(mkdtemp(folder));
     gguf *g = NULL;
@@ -374,6 +374,9 @@ static void what_cannot_be_opened_is_named(void **state)
     assert_non_null(strstr(err.text, "empty"));
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(folder), 0);
+    fixture_path(path, "quant/F32.f32"); /* bytes that are no GGUF */
+    assert_int_equal(gguf_open(&g, path, &err), E_FORMAT);
+    assert_non_null(strstr(err.text, "quant/F32.f32: byte 0: expected the magic"));
     assert_null(g);
     gguf_close(NULL);
 }
