@@ -1,0 +1,85 @@
+/* A backend is a table of functions that compute; the graph that calls them is elsewhere
+ * and is the same for all.
+ *
+ * Rules for every slot: tensors are row-major floats, shapes are in the comments, strides
+ * count floats between rows. The result of a row depends on that row's inputs alone, bit
+ * for bit: not on m, not on the row's place, not on the number of threads. NULL slots are
+ * unsupported. Weights belong to a model and are shared by contexts; a context belongs to
+ * one session, hence to one thread at a time. */
+#ifndef LAMARCK_MODEL_BACKEND_H
+#define LAMARCK_MODEL_BACKEND_H
+
+#include "base.h"
+#include "kernels.h"
+#include "weights.h"
+
+/* One matrix, as the backend wants it, with its bias. */
+typedef struct backend_weight backend_weight;
+typedef struct backend_context backend_context;
+
+/* Keys and values of consecutive positions, as seen by a range of queries. */
+typedef struct kv_span {
+    const float *kv; /* one layer of a block, in the backend's own layout */
+    size_t capacity; /* positions that the block was made for */
+    size_t n_keys;
+    size_t first;          /* position of the first key in its row */
+    size_t q_begin, q_end; /* the queries that see them, up to their own position */
+} kv_span;
+
+typedef struct attention {
+    const float *q; /* (m, H D), stride q_stride, already rotated */
+    size_t q_stride;
+    const size_t *positions; /* (m): a query sees the keys at positions <= its own */
+    size_t m;
+    const kv_span *spans; /* by ascending first; together [0, position] of each query */
+    size_t n_spans;
+    float *out; /* (m, H D), stride out_stride */
+    size_t out_stride;
+} attention;
+
+typedef struct backend {
+    const char *name;
+
+    /* Widen and pack (n_out, n_in) weights. */
+    int (*weight_new)(backend_weight **out, const weight_source *source, size_t n_threads,
+                      error *err);
+    void (*weight_free)(backend_weight *w);
+
+    int (*context_new)(backend_context **out, const model_shape *shape, size_t n_threads,
+                       error *err);
+    void (*context_free)(backend_context *c);
+    /* Appends one line: calls chosen, CPU. */
+    int (*describe)(const backend_context *c, text *out, error *err);
+
+    /* y (m, C) = rms norm of x (m, C), times w (C). */
+    void (*norm)(backend_context *c, const float *x, const float *w, size_t m, float *y);
+    /* y (m, n_out) = x (m, n_in) W^T + bias; y += x W^T + bias when `add`. */
+    int (*product)(backend_context *c, const backend_weight *w, const float *x, size_t m,
+                   float *y, bool add, error *err);
+    /* Rotate the first n_heads heads of each row of x (m, stride) by the row's angles:
+     * cosine and sine are (m, n_rot / 2), strided by angle_stride through `at`:
+     * row i uses cosine + at[i] * n_rot / 2. */
+    void (*rotate)(backend_context *c, float *x, size_t stride, size_t n_heads, size_t m,
+                   const size_t *at, const float *cosine, const float *sine);
+    /* Floats that one layer of keys and values of `capacity` positions takes. */
+    size_t (*kv_floats)(const model_shape *shape, size_t capacity);
+    /* Put k and v (m, Hkv D), stride, at positions [offset, offset + m) of a block. */
+    void (*keep)(backend_context *c, const float *k, const float *v, size_t stride,
+                 size_t m, float *kv, size_t capacity, size_t offset);
+    /* softmax(q k^T / sqrt(D)) v, head by head; query head h uses key head h / (H/Hkv).
+     */
+    int (*attend)(backend_context *c, const attention *a, error *err);
+    /* y (m, F) = silu(x[:, :F]) * x[:, F:], x (m, 2 F). */
+    void (*gate)(backend_context *c, const float *x, size_t m, float *y);
+    /* Per row of logits (m, V). */
+    void (*stats)(backend_context *c, const float *logits, size_t m, logit_stats *out);
+} backend;
+
+extern const backend backend_ref, backend_cpu;
+
+/* NULL for an unknown name. */
+const backend *backend_find(const char *name);
+/* "cpu, ref", for error messages. */
+const char *backend_names(void);
+
+#endif

@@ -1,0 +1,394 @@
+/* The vector kernels of one instruction set. The Makefile compiles this file once per
+ * set with KERNEL_SET=generic|avx2|avx512 and the matching -m flags.
+ *
+ * Written with the compiler's vector types; only the fused multiply-add is an intrinsic,
+ * because -std=c17 forbids contracting a * b + c and the tile depends on it. */
+#include "kernels.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+enum { LANES = 16, TILE_ROWS = 14 };
+#elif defined(__AVX2__)
+#include <immintrin.h>
+enum { LANES = 8, TILE_ROWS = 6 };
+#else
+enum { LANES = 4, TILE_ROWS = 4 };
+#endif
+/* Rows of a b panel per pass: the panel's slice stays in the first-level cache while all
+ * row tiles go by. */
+enum { PANEL = 2 * LANES, DEPTH = 256 };
+
+#define INLINE static inline __attribute__((always_inline))
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
+/* The same in memory: any alignment, may alias. */
+typedef float memvec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+INLINE vec load(const float *p)
+{
+    return *(const memvec *)p;
+}
+
+INLINE void store(float *p, vec v)
+{
+    *(memvec *)p = v;
+}
+
+INLINE vec splat(float f)
+{
+    return f - (vec){0};
+}
+
+INLINE vec multiply_add(vec a, vec b, vec c)
+{
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__)
+    return _mm256_fmadd_ps(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* mask lanes are all ones or all zeros */
+INLINE vec choose(ivec mask, vec yes, vec no)
+{
+    return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
+}
+
+INLINE vec larger(vec a, vec b)
+{
+    return choose(a > b, a, b);
+}
+
+/* Adds lanes pairwise: halves, quarters, … */
+INLINE float sum_lanes(vec v)
+{
+    float x[LANES];
+    memcpy(x, &v, sizeof(x));
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            x[i] += x[i + half];
+    return x[0];
+}
+
+/* ---- Product ---- */
+
+/* One register tile: c (rows, vectors * LANES) over k. `rows` and `vectors` are constants
+ * at every place it is inlined, so that the sums live in registers. */
+INLINE void tile(const int rows, const int vectors, size_t k, const float *restrict a,
+                 size_t lda, const float *restrict b, size_t ldb, float *restrict c,
+                 size_t ldc, bool add)
+{
+    vec sum[TILE_ROWS][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++)
+            sum[i][j] = add ? load(c + (size_t)i * ldc + j * LANES) : (vec){0};
+    for (size_t r = 0; r < k; r++) {
+        vec right[2];
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++)
+            right[j] = load(b + r * ldb + j * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            vec left = splat(a[(size_t)i * lda + r]);
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; j++)
+                sum[i][j] = multiply_add(left, right[j], sum[i][j]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++)
+            store(c + (size_t)i * ldc + j * LANES, sum[i][j]);
+}
+
+typedef void tile_function(size_t k, const float *a, size_t lda, const float *b,
+                           size_t ldb, float *c, size_t ldc, bool add);
+
+#define TILE(ROWS, VECTORS)                                                              \
+    static void tile_##ROWS##_##VECTORS(size_t k, const float *a, size_t lda,            \
+                                        const float *b, size_t ldb, float *c,            \
+                                        size_t ldc, bool add)                            \
+    {                                                                                    \
+        tile(ROWS, VECTORS, k, a, lda, b, ldb, c, ldc, add);                             \
+    }
+#define TILES(ROWS) TILE(ROWS, 1) TILE(ROWS, 2)
+TILES(1) TILES(2) TILES(3) TILES(4)
+#if defined(__AVX2__)
+TILES(5) TILES(6)
+#endif
+#if defined(__AVX512F__)
+TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+#endif
+
+#define ROW(ROWS)                                                                        \
+    {                                                                                    \
+        tile_##ROWS##_1, tile_##ROWS##_2                                                 \
+    }
+static tile_function *const tiles[TILE_ROWS][2] = {
+    ROW(1),  ROW(2),  ROW(3), ROW(4),
+#if defined(__AVX2__)
+    ROW(5),  ROW(6),
+#endif
+#if defined(__AVX512F__)
+    ROW(7),  ROW(8),  ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14),
+#endif
+};
+
+/* A tile whose last vector is not full: through a buffer, so that nothing beyond column n
+ * of c is touched. */
+static void tile_edge(size_t rows, size_t n, size_t k, const float *a, size_t lda,
+                      const float *b, size_t ldb, float *c, size_t ldc, bool add)
+{
+    float buffer[TILE_ROWS * PANEL] = {0};
+    for (size_t i = 0; add && i < rows; i++)
+        memcpy(buffer + i * PANEL, c + i * ldc, n * sizeof(float));
+    tiles[rows - 1][n > LANES](k, a, lda, b, ldb, buffer, PANEL, add);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(c + i * ldc, buffer + i * PANEL, n * sizeof(float));
+}
+
+/* All row tiles of one panel, one slice of the depth. Rows are dealt out evenly so that
+ * no tile is left nearly empty. */
+static void product_slice(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                          const float *b, size_t ldb, float *c, size_t ldc, bool add)
+{
+    size_t n_tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
+    bool edge = n % LANES != 0;
+    for (size_t t = 0; t < n_tiles; t++) {
+        size_t first = m * t / n_tiles, rows = m * (t + 1) / n_tiles - first;
+        if (edge)
+            tile_edge(rows, n, k, a + first * lda, lda, b, ldb, c + first * ldc, ldc,
+                      add);
+        else
+            tiles[rows - 1][n > LANES](k, a + first * lda, lda, b, ldb, c + first * ldc,
+                                       ldc, add);
+    }
+}
+
+static void product(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                    const float *b, size_t ldb, size_t panel_stride, float *c, size_t ldc,
+                    bool add)
+{
+    for (size_t j = 0; j < n; j += PANEL) {
+        size_t columns = n - j < PANEL ? n - j : PANEL;
+        const float *panel = b + j / PANEL * panel_stride;
+        for (size_t r = 0; r < k; r += DEPTH) {
+            size_t depth = k - r < DEPTH ? k - r : DEPTH;
+            product_slice(m, columns, depth, a + r, lda, panel + r * ldb, ldb, c + j, ldc,
+                          add || r > 0);
+        }
+    }
+}
+
+/* ---- exp ---- */
+
+/* exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2, with the degree-6 Taylor
+ * polynomial in Horner form (truncation r^7/7! < 1.3e-7 relative). ln 2 is split in two
+ * so that x - n ln 2 is exact enough (Cody & Waite 1980). NaN stays NaN. */
+INLINE vec exp_vec(vec x)
+{
+    const float low = -87.3f, high = 88.0f, magic = 12582912.0f; /* 1.5 * 2^23 */
+    ivec under = x < low;
+    vec y = choose(under, splat(low), x);
+    y = choose(y > high, splat(high), y);
+    vec shifted = multiply_add(y, splat(1.44269504f), splat(magic));
+    vec n = shifted - magic;
+    vec r = multiply_add(n, splat(-0.693359375f), y);
+    r = multiply_add(n, splat(2.12194440e-4f), r);
+    vec p = splat(1.0f / 720);
+    p = multiply_add(p, r, splat(1.0f / 120));
+    p = multiply_add(p, r, splat(1.0f / 24));
+    p = multiply_add(p, r, splat(1.0f / 6));
+    p = multiply_add(p, r, splat(0.5f));
+    p = multiply_add(p, r, splat(1.0f));
+    p = multiply_add(p, r, splat(1.0f));
+    /* shifted's low mantissa bits hold n; adding n << 23 to the bits multiplies by 2^n */
+    vec scaled = (vec)((ivec)p + ((ivec)shifted << 23));
+    return (vec)((ivec)scaled & ~under);
+}
+
+static void exponential(const float *x, size_t n, float *y)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        store(y + i, exp_vec(load(x + i)));
+    if (i < n) {
+        float buffer[LANES] = {0};
+        memcpy(buffer, x + i, (n - i) * sizeof(float));
+        store(buffer, exp_vec(load(buffer)));
+        memcpy(y + i, buffer, (n - i) * sizeof(float));
+    }
+}
+
+/* ---- Rows ---- */
+
+static void rms_norm(const float *x, const float *w, size_t n, float eps, float *y)
+{
+    vec squares = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vec v = load(x + i);
+        squares = multiply_add(v, v, squares);
+    }
+    float sum = sum_lanes(squares);
+    for (size_t j = i; j < n; j++)
+        sum += x[j] * x[j];
+    float factor = 1.0f / sqrtf(sum / (float)n + eps);
+    for (i = 0; i + LANES <= n; i += LANES)
+        store(y + i, load(x + i) * factor * load(w + i));
+    for (; i < n; i++)
+        y[i] = x[i] * factor * w[i];
+}
+
+static void rotate(float *x, const float *cosine, const float *sine, size_t half)
+{
+    size_t i = 0;
+    for (; i + LANES <= half; i += LANES) {
+        vec a = load(x + i), b = load(x + half + i);
+        vec c = load(cosine + i), s = load(sine + i);
+        store(x + i, a * c - b * s);
+        store(x + half + i, b * c + a * s);
+    }
+    for (; i < half; i++) {
+        float a = x[i], b = x[half + i];
+        x[i] = a * cosine[i] - b * sine[i];
+        x[half + i] = b * cosine[i] + a * sine[i];
+    }
+}
+
+static float softmax(float *x, size_t n, size_t n_padded, float scale)
+{
+    vec top = splat(x[0]), sum = {0};
+    size_t i = 0, whole = n / LANES * LANES;
+    for (; i < whole; i += LANES)
+        top = larger(load(x + i), top);
+    float max = x[0];
+    for (int j = 0; j < LANES; j++)
+        max = top[j] > max ? top[j] : max;
+    for (; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (i = 0; i < whole; i += LANES) {
+        vec p = exp_vec((load(x + i) - max) * scale);
+        store(x + i, p);
+        sum += p;
+    }
+    if (i < n) {
+        for (size_t j = n; j < i + LANES; j++)
+            x[j] = max;
+        vec p = exp_vec((load(x + i) - max) * scale);
+        for (size_t j = n; j < i + LANES; j++)
+            p[j - i] = 0;
+        store(x + i, p);
+        sum += p;
+        i += LANES;
+    }
+    if (i < n_padded)
+        memset(x + i, 0, (n_padded - i) * sizeof(float));
+    return sum_lanes(sum);
+}
+
+static void scale(float *x, size_t n, float factor)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] *= factor;
+}
+
+INLINE vec silu_vec(vec z)
+{
+    return z / (1.0f + exp_vec(-z));
+}
+
+static void silu_gate(const float *gate, const float *up, size_t n, float *y)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        store(y + i, silu_vec(load(gate + i)) * load(up + i));
+    if (i < n) {
+        float g[LANES] = {0};
+        memcpy(g, gate + i, (n - i) * sizeof(float));
+        store(g, silu_vec(load(g)));
+        for (size_t j = 0; i + j < n; j++)
+            y[i + j] = g[j] * up[i + j];
+    }
+}
+
+/* Largest value and whether all are numbers. */
+static float row_max(const float *x, size_t n, bool *numbers)
+{
+    vec top = splat(x[0]);
+    ivec bad = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vec v = load(x + i);
+        bad |= v != v;
+        top = larger(v, top);
+    }
+    bool any = false;
+    float max = x[0];
+    for (int j = 0; j < LANES; j++) {
+        any = any || bad[j] != 0;
+        max = top[j] > max ? top[j] : max;
+    }
+    for (; i < n; i++) {
+        any = any || isnan(x[i]);
+        max = x[i] > max ? x[i] : max;
+    }
+    *numbers = !any;
+    return max;
+}
+
+/* Float sums over at most this many vectors go into the double, so that rounding stays
+ * near one part in 10^7. */
+enum { STATS_BLOCK = 32 };
+
+static void stats(const float *logits, size_t n, logit_stats *out)
+{
+    bool numbers;
+    float max = row_max(logits, n, &numbers);
+    *out = (logit_stats){.max = max, .finite = numbers && isfinite(max)};
+    if (!out->finite)
+        return;
+    while (logits[out->argmax] < max)
+        out->argmax++;
+    double sum = 0;
+    size_t i = 0;
+    while (i + LANES <= n) {
+        vec part = {0};
+        for (int b = 0; b < STATS_BLOCK && i + LANES <= n; b++, i += LANES)
+            part += exp_vec(load(logits + i) - max);
+        sum += (double)sum_lanes(part);
+    }
+    for (; i < n; i++)
+        sum += exp((double)(logits[i] - max));
+    out->log_sum = log(sum);
+}
+
+#define NAME_(set) #set
+#define NAME(set) NAME_(set)
+extern const kernels JOIN(kernels_, KERNEL_SET);
+const kernels JOIN(kernels_, KERNEL_SET) = {
+    .name = NAME(KERNEL_SET),
+    .lanes = LANES,
+    .panel = PANEL,
+    .tile_rows = TILE_ROWS,
+    .product = product,
+    .rms_norm = rms_norm,
+    .rotate = rotate,
+    .softmax = softmax,
+    .scale = scale,
+    .silu_gate = silu_gate,
+    .stats = stats,
+    .exponential = exponential,
+};
