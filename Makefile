@@ -4,6 +4,8 @@
 #   make SANITIZER=address,undefined check     the suite under sanitizers, in a build folder of its own
 #   make WERROR=1                              warnings are errors (CI)
 
+# Built-in rules would try to link the .d files that are included below.
+MAKEFLAGS += --no-builtin-rules
 SANITIZER ?=
 WERROR    ?=
 CC        ?= gcc
@@ -59,7 +61,7 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
-$(BUILD)/model/kernels_%.o: model/kernels.c
+$(KERNEL_SETS:%=$(BUILD)/model/kernels_%.o): $(BUILD)/model/kernels_%.o: model/kernels.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -O3 -fno-math-errno -fno-trapping-math $(KERNEL_$*) \
 	    -DKERNEL_SET=$* -c $< -o $@

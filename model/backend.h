@@ -26,6 +26,13 @@ typedef struct kv_span {
     size_t q_begin, q_end; /* the queries that see them, up to their own position */
 } kv_span;
 
+/* Where keys and values of m consecutive positions go: [offset, offset + m) of a block. */
+typedef struct kv_target {
+    float *kv; /* one layer of a block */
+    size_t capacity;
+    size_t offset, m;
+} kv_target;
+
 typedef struct attention {
     const float *q; /* (m, H D), stride q_stride, already rotated */
     size_t q_stride;
@@ -51,6 +58,9 @@ typedef struct backend {
     /* Appends one line: calls chosen, CPU. */
     int (*describe)(const backend_context *c, text *out, error *err);
 
+    /* y (m, C): the rows of the embedding that the ids name. */
+    int (*embed)(backend_context *c, const weight_source *embedding, const int32_t *ids,
+                 size_t m, float *y, error *err);
     /* y (m, C) = rms norm of x (m, C), times w (C). */
     void (*norm)(backend_context *c, const float *x, const float *w, size_t m, float *y);
     /* y (m, n_out) = x (m, n_in) W^T + bias; y += x W^T + bias when `add`. */
@@ -63,9 +73,9 @@ typedef struct backend {
                    const size_t *at, const float *cosine, const float *sine);
     /* Floats that one layer of keys and values of `capacity` positions takes. */
     size_t (*kv_floats)(const model_shape *shape, size_t capacity);
-    /* Put k and v (m, Hkv D), stride, at positions [offset, offset + m) of a block. */
+    /* Put the rows of k and v (sum of m, Hkv D), stride, into the targets in turn. */
     void (*keep)(backend_context *c, const float *k, const float *v, size_t stride,
-                 size_t m, float *kv, size_t capacity, size_t offset);
+                 const kv_target *targets, size_t n_targets);
     /* softmax(q k^T / sqrt(D)) v, head by head; query head h uses key head h / (H/Hkv).
      */
     int (*attend)(backend_context *c, const attention *a, error *err);

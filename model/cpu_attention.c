@@ -1,0 +1,179 @@
+/* Attention of the cpu backend: two products per span with a softmax between.
+ *
+ * Keys of a block are kept as panels of consecutive positions, so that scores are a
+ * product with the queries of all rows that share the block; values as rows, so that the
+ * weighted sum is another. Scores of a query stand at their absolute positions, and every
+ * sum over positions runs in order of position: how rows are cut into segments does not
+ * change a bit.
+ *
+ * A layer of a block: k (Hkv, panels, D, width), then v (Hkv, capacity, padded D). */
+#include "backend_cpu.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_ROWS = 84,          /* queries of one task: whole tiles of 14 and of 6 */
+    SCORE_FLOATS = 96 << 10, /* room for scores aimed at, to stay in the second cache */
+    SCORE_SLACK = 2 * KERNEL_MAX_PANEL,
+};
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static size_t padded_head(const model_shape *s)
+{
+    return round_up(s->D, KERNEL_LANES);
+}
+
+/* Positions per panel of keys: short blocks do with half. */
+static size_t key_width(const kernels *k, size_t capacity)
+{
+    return capacity <= k->lanes ? k->lanes : k->panel;
+}
+
+static size_t key_floats(const kernels *k, const model_shape *s, size_t capacity)
+{
+    return round_up(capacity, key_width(k, capacity)) * s->D;
+}
+
+size_t cpu_kv_floats(const model_shape *shape, size_t capacity)
+{
+    size_t keys = key_floats(kernels_best(), shape, capacity);
+    return round_up(shape->Hkv * (keys + capacity * padded_head(shape)), KERNEL_LANES);
+}
+
+static void keep_one(const backend_context *c, const float *k, const float *v,
+                     size_t stride, const kv_target *t)
+{
+    const model_shape *s = &c->shape;
+    size_t width = key_width(c->kernels, t->capacity), D = s->D, padded = padded_head(s);
+    size_t keys = key_floats(c->kernels, s, t->capacity);
+    float *values = t->kv + s->Hkv * keys;
+    for (size_t h = 0; h < s->Hkv; h++)
+        for (size_t i = 0; i < t->m; i++) {
+            size_t at = t->offset + i;
+            const float *from = k + i * stride + h * D;
+            float *to = t->kv + h * keys + at / width * width * D + at % width;
+            for (size_t d = 0; d < D; d++)
+                to[d * width] = from[d];
+            memcpy(values + (h * t->capacity + at) * padded, v + i * stride + h * D,
+                   D * sizeof(float));
+        }
+}
+
+void cpu_keep(backend_context *c, const float *k, const float *v, size_t stride,
+              const kv_target *targets, size_t n_targets)
+{
+#pragma omp parallel for schedule(dynamic) num_threads((int)c->n_threads) if (n_targets > 3)
+    for (size_t t = 0; t < n_targets; t++) {
+        size_t row = 0; /* of the first key of this target */
+        for (size_t i = 0; i < t; i++)
+            row += targets[i].m;
+        keep_one(c, k + row * stride, v + row * stride, stride, &targets[t]);
+    }
+}
+
+/* The part of a span that matters to queries [begin, end). */
+typedef struct overlap {
+    size_t begin, end; /* queries */
+    size_t n_keys;     /* up to the furthest position among them */
+} overlap;
+
+static bool overlap_of(const attention *a, const kv_span *s, const size_t range[2],
+                       overlap *o)
+{
+    o->begin = range[0] > s->q_begin ? range[0] : s->q_begin;
+    o->end = range[1] < s->q_end ? range[1] : s->q_end;
+    size_t furthest = 0;
+    for (size_t i = o->begin; i < o->end; i++)
+        if (a->positions[i] >= furthest)
+            furthest = a->positions[i] + 1;
+    if (o->begin >= o->end || furthest <= s->first)
+        return false;
+    o->n_keys = furthest - s->first < s->n_keys ? furthest - s->first : s->n_keys;
+    return true;
+}
+
+/* Queries [range) of head h. scores: (range, ld). */
+static void attend_range(const backend_context *c, const attention *a,
+                         const size_t range[2], size_t h, size_t n_padded, size_t ld,
+                         float *scores)
+{
+    const kernels *k = c->kernels;
+    const model_shape *s = &c->shape;
+    size_t D = s->D, kv_head = h / (s->H / s->Hkv), padded = padded_head(s);
+    float sums[MAX_ROWS];
+    overlap o;
+    for (const kv_span *p = a->spans; p < a->spans + a->n_spans; p++) {
+        if (!overlap_of(a, p, range, &o))
+            continue;
+        /* Whole vectors of keys: what this writes beyond n_keys, a later span or the
+         * softmax overwrites. */
+        size_t width = key_width(k, p->capacity);
+        k->product(o.end - o.begin, round_up(o.n_keys, k->lanes), D,
+                   a->q + o.begin * a->q_stride + h * D, a->q_stride,
+                   p->kv + kv_head * key_floats(k, s, p->capacity), width, D * width,
+                   scores + (o.begin - range[0]) * ld + p->first, ld, false);
+    }
+    for (size_t i = range[0]; i < range[1]; i++) {
+        sums[i - range[0]] = k->softmax(scores + (i - range[0]) * ld, a->positions[i] + 1,
+                                        n_padded, c->score_scale);
+        memset(a->out + i * a->out_stride + h * D, 0, D * sizeof(float));
+    }
+    for (const kv_span *p = a->spans; p < a->spans + a->n_spans; p++) {
+        if (!overlap_of(a, p, range, &o))
+            continue;
+        const float *values = p->kv + s->Hkv * key_floats(k, s, p->capacity) +
+                              kv_head * p->capacity * padded;
+        k->product(o.end - o.begin, D, o.n_keys,
+                   scores + (o.begin - range[0]) * ld + p->first, ld, values, padded,
+                   k->panel, a->out + o.begin * a->out_stride + h * D, a->out_stride,
+                   true);
+    }
+    for (size_t i = range[0]; i < range[1]; i++)
+        k->scale(a->out + i * a->out_stride + h * D, D, 1 / sums[i - range[0]]);
+}
+
+static int scratch_grow(backend_context *c, size_t n, error *err)
+{
+    for (size_t t = 0; t < c->n_threads; t++) {
+        cpu_scratch *s = &c->scratch[t];
+        if (s->n_scores >= n)
+            continue;
+        free(s->scores);
+        s->n_scores = 0;
+        s->scores = array_new(n, sizeof(float));
+        if (s->scores == NULL)
+            return error_memory(err, n * sizeof(float));
+        s->n_scores = n;
+    }
+    return 0;
+}
+
+int cpu_attend(backend_context *c, const attention *a, error *err)
+{
+    size_t longest = 1;
+    for (size_t i = 0; i < a->m; i++)
+        if (a->positions[i] >= longest)
+            longest = a->positions[i] + 1;
+    size_t n_padded = round_up(longest, KERNEL_LANES), ld = n_padded + SCORE_SLACK;
+    size_t rows = SCORE_FLOATS / ld;
+    rows = rows > MAX_ROWS ? MAX_ROWS : rows < c->kernels->tile_rows ? c->kernels->tile_rows
+                                                                      : rows;
+    TRY(scratch_grow(c, rows * ld, err));
+    size_t n_ranges = (a->m + rows - 1) / rows, group = c->shape.H / c->shape.Hkv;
+    size_t n_tasks = n_ranges * c->shape.Hkv;
+#pragma omp parallel for schedule(dynamic) num_threads((int)c->n_threads) if (n_tasks > 1)
+    for (size_t t = 0; t < n_tasks; t++) {
+        size_t r = t / c->shape.Hkv, kv_head = t % c->shape.Hkv;
+        size_t range[2] = {a->m * r / n_ranges, a->m * (r + 1) / n_ranges};
+        float *scores = c->scratch[omp_get_thread_num()].scores;
+        for (size_t g = 0; g < group; g++)
+            attend_range(c, a, range, kv_head * group + g, n_padded, ld, scores);
+    }
+    return 0;
+}

@@ -1,0 +1,114 @@
+/* What the files of the engine share about a session: its buffers, the keys and values
+ * it holds, and the walk through the layers. Not for other folders. */
+#ifndef LAMARCK_MODEL_SESSION_PARTS_H
+#define LAMARCK_MODEL_SESSION_PARTS_H
+
+#include "backend.h"
+#include "model.h"
+#include "model_parts.h"
+
+/* Keys and values of up to `capacity` consecutive positions, all layers; its chain of
+ * parents holds the positions before. */
+typedef struct kv_block {
+    struct kv_block *parent;
+    size_t first; /* position of its first token */
+    size_t n, capacity;
+    float *data; /* (L, layer_floats), in the backend's layout; owned */
+    size_t layer_floats;
+    uint64_t epoch; /* of the walk in which `span` is meant */
+    size_t span;
+} kv_block;
+
+/* Tokens to run at the end of a block. */
+typedef struct forward_run {
+    kv_block *block;
+    const int32_t *tokens;
+    size_t n;
+} forward_run;
+
+/* A span and the block that it is about. */
+typedef struct block_span {
+    const kv_block *block;
+    kv_span span;
+} block_span;
+
+struct session {
+    const model *model;
+    const weights *weights;
+    const packed_weights *packed;
+    const backend *backend;
+    backend_context *context;
+    session_options options;
+    text description;
+    session_counters counters;
+    const volatile int *interrupt;
+
+    size_t max_chunk;   /* tokens of one walk */
+    size_t max_logits;  /* rows of logits at once */
+    uint64_t kv_bytes;  /* held now */
+    uint64_t kv_limit;  /* of kv_bytes */
+    uint64_t epoch;     /* walks so far */
+
+    /* activations of one walk: (max_chunk, …) */
+    float *x;       /* C: the residual stream; at the end the normed rows that are wanted */
+    float *normed;  /* C */
+    float *qkv;     /* (H + 2 Hkv) D */
+    float *heads;   /* H D */
+    float *gate_up; /* 2 F */
+    float *hidden;  /* F */
+    int32_t *ids;
+    size_t *positions;
+    float *logits;      /* (max_logits, V) */
+    logit_stats *stats; /* (max_logits) */
+
+    /* angles of the positions met so far: (n_angles, n_rot / 2) */
+    float *cosine, *sine;
+    size_t n_angles;
+
+    kv_target *targets;
+    size_t *run_starts;
+    size_t runs_capacity;
+    block_span *block_spans;
+    kv_span *spans;
+    size_t n_spans, spans_capacity, spans_made;
+};
+
+/* ---- session.c ---- */
+
+/* A block of its own memory, counted against the budget: E_MEMORY beyond it. */
+int kv_block_new(session *s, kv_block **out, kv_block *parent, size_t first,
+                 size_t capacity, error *err);
+void kv_block_free(session *s, kv_block *b);
+uint64_t kv_block_bytes(const session *s, size_t capacity);
+
+/* E_INTERRUPTED when the flag is up. */
+int session_check_interrupt(const session *s, error *err);
+
+/* ---- forward.c ---- */
+
+/* Run the tokens of all runs (at most max_chunk) through the layers; blocks grow by
+ * them. A block must come after its ancestors and before its descendants' siblings:
+ * depth-first order. wanted[0..n_wanted): ascending indices into the tokens of all runs;
+ * row i of s->x becomes the final hidden state of wanted[i]. */
+int forward(session *s, const forward_run *runs, size_t n_runs, const size_t *wanted,
+            size_t n_wanted, error *err);
+
+/* s->logits and s->stats (n rows) from rows [first, first + n) of s->x. n is at most
+ * max_logits. */
+int forward_logits(session *s, size_t first, size_t n, error *err);
+
+/* ---- rows.c ---- */
+
+/* Rows as they will be run: checked, and cut where the policy says so. */
+typedef struct row_set {
+    row *rows; /* owned; tokens borrowed from the caller or from `cut` */
+    size_t n;
+    int32_t **cut; /* (n) owned copies of the rows that were cut, else NULL */
+} row_set;
+
+/* `room`: tokens that must still fit behind each row. */
+int row_set_make(row_set *out, const session *s, const row *rows, size_t n, bool targets,
+                 size_t room, error *err);
+void row_set_free(row_set *r);
+
+#endif
