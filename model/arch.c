@@ -6,13 +6,19 @@
 
 #define GGUF_DECODER_NAMES                                                               \
     .layer_prefix = "blk.", .names = {                                                   \
-        [TENSOR_EMBEDDING] = "token_embd",   [TENSOR_FINAL_NORM] = "output_norm",        \
-        [TENSOR_HEAD] = "output",            [TENSOR_ROPE_FACTORS] = "rope_freqs",       \
-        [TENSOR_ATTENTION_NORM] = "attn_norm", [TENSOR_QUERY] = "attn_q",                \
-        [TENSOR_KEY] = "attn_k",             [TENSOR_VALUE] = "attn_v",                  \
-        [TENSOR_OUTPUT] = "attn_output",     [TENSOR_FEED_NORM] = "ffn_norm",            \
-        [TENSOR_GATE] = "ffn_gate",          [TENSOR_UP] = "ffn_up",                     \
-        [TENSOR_DOWN] = "ffn_down",                                                      \
+                                [TENSOR_EMBEDDING] = "token_embd",                       \
+                                [TENSOR_FINAL_NORM] = "output_norm",                     \
+                                [TENSOR_HEAD] = "output",                                \
+                                [TENSOR_ROPE_FACTORS] = "rope_freqs",                    \
+                                [TENSOR_ATTENTION_NORM] = "attn_norm",                   \
+                                [TENSOR_QUERY] = "attn_q",                               \
+                                [TENSOR_KEY] = "attn_k",                                 \
+                                [TENSOR_VALUE] = "attn_v",                               \
+                                [TENSOR_OUTPUT] = "attn_output",                         \
+                                [TENSOR_FEED_NORM] = "ffn_norm",                         \
+                                [TENSOR_GATE] = "ffn_gate",                              \
+                                [TENSOR_UP] = "ffn_up",                                  \
+                                [TENSOR_DOWN] = "ffn_down",                              \
     }
 
 static const arch rows[] = {

@@ -13,7 +13,7 @@ const backend *backend_find(const char *name)
     return NULL;
 }
 
-const char *backend_names(void)
+const char *backend_list(void)
 {
     return "cpu, ref";
 }

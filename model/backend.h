@@ -26,7 +26,8 @@ typedef struct kv_span {
     size_t q_begin, q_end; /* the queries that see them, up to their own position */
 } kv_span;
 
-/* Where keys and values of m consecutive positions go: [offset, offset + m) of a block. */
+/* Where keys and values of m consecutive positions go: [offset, offset + m) of a block.
+ */
 typedef struct kv_target {
     float *kv; /* one layer of a block */
     size_t capacity;
@@ -90,6 +91,6 @@ extern const backend backend_ref, backend_cpu;
 /* NULL for an unknown name. */
 const backend *backend_find(const char *name);
 /* "cpu, ref", for error messages. */
-const char *backend_names(void);
+const char *backend_list(void);
 
 #endif

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    MAX_ROWS = 84,          /* queries of one task: whole tiles of 14 and of 6 */
+    MAX_ROWS = 84,           /* queries of one task: whole tiles of 14 and of 6 */
     SCORE_FLOATS = 96 << 10, /* room for scores aimed at, to stay in the second cache */
     SCORE_SLACK = 2 * KERNEL_MAX_PANEL,
 };
@@ -68,7 +68,8 @@ static void keep_one(const backend_context *c, const float *k, const float *v,
 void cpu_keep(backend_context *c, const float *k, const float *v, size_t stride,
               const kv_target *targets, size_t n_targets)
 {
-#pragma omp parallel for schedule(dynamic) num_threads((int)c->n_threads) if (n_targets > 3)
+#pragma omp parallel for schedule(dynamic)                                               \
+    num_threads((int)c->n_threads) if (n_targets > 3)
     for (size_t t = 0; t < n_targets; t++) {
         size_t row = 0; /* of the first key of this target */
         for (size_t i = 0; i < t; i++)
@@ -162,8 +163,9 @@ int cpu_attend(backend_context *c, const attention *a, error *err)
             longest = a->positions[i] + 1;
     size_t n_padded = round_up(longest, KERNEL_LANES), ld = n_padded + SCORE_SLACK;
     size_t rows = SCORE_FLOATS / ld;
-    rows = rows > MAX_ROWS ? MAX_ROWS : rows < c->kernels->tile_rows ? c->kernels->tile_rows
-                                                                      : rows;
+    rows = rows > MAX_ROWS                ? MAX_ROWS
+           : rows < c->kernels->tile_rows ? c->kernels->tile_rows
+                                          : rows;
     TRY(scratch_grow(c, rows * ld, err));
     size_t n_ranges = (a->m + rows - 1) / rows, group = c->shape.H / c->shape.Hkv;
     size_t n_tasks = n_ranges * c->shape.Hkv;

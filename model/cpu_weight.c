@@ -33,7 +33,8 @@ void cpu_weight_free(backend_weight *w)
 /* Large pages where the system has them: the panels are walked in long strides. */
 static float *map_floats(size_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
     (void)madvise(p, bytes, MADV_HUGEPAGE);
@@ -71,7 +72,8 @@ static int pack(backend_weight *w, const weight_source *source, size_t width,
 #pragma omp for schedule(dynamic)
         for (size_t p = 0; p < n_panels; p++)
             if (rows != NULL)
-                pack_panel(source, p * width, width, rows, w->panels + p * width * w->n_in);
+                pack_panel(source, p * width, width, rows,
+                           w->panels + p * width * w->n_in);
         free(rows);
     }
     return atomic_load(&failed) ? E_MEMORY : 0;
@@ -145,8 +147,8 @@ int cpu_product(backend_context *c, const backend_weight *w, const float *x, siz
     if (n_groups > n_panels)
         n_groups = n_panels;
     size_t n_tasks = n_blocks * n_groups;
-#pragma omp parallel for schedule(dynamic) num_threads((int)c->n_threads)                \
-    if (m * w->n_in * w->n_out > SMALL_PRODUCT)
+#pragma omp parallel for schedule(dynamic)                                               \
+    num_threads((int)c->n_threads) if (m * w->n_in * w->n_out > SMALL_PRODUCT)
     for (size_t t = 0; t < n_tasks; t++) {
         size_t b = t / n_groups, g = t % n_groups;
         size_t rows[2] = {m * b / n_blocks, m * (b + 1) / n_blocks};

@@ -71,7 +71,8 @@ static int lay_runs(session *s, const forward_run *runs, size_t n_runs, size_t *
     for (size_t r = 0; r < n_runs; r++) {
         kv_block *b = runs[r].block;
         s->run_starts[r] = at;
-        s->targets[r] = (kv_target){.capacity = b->capacity, .offset = b->n, .m = runs[r].n};
+        s->targets[r] =
+            (kv_target){.capacity = b->capacity, .offset = b->n, .m = runs[r].n};
         for (size_t i = 0; i < runs[r].n; i++, at++) {
             s->ids[at] = runs[r].tokens[i];
             s->positions[at] = b->first + b->n + i;

@@ -22,9 +22,9 @@ enum { LANES = 4, TILE_ROWS = 4 };
  * row tiles go by. */
 enum { PANEL = 2 * LANES, DEPTH = 256 };
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE      static inline __attribute__((always_inline))
 #define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
+#define JOIN(a, b)  JOIN_(a, b)
 
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
@@ -124,25 +124,26 @@ typedef void tile_function(size_t k, const float *a, size_t lda, const float *b,
         tile(ROWS, VECTORS, k, a, lda, b, ldb, c, ldc, add);                             \
     }
 #define TILES(ROWS) TILE(ROWS, 1) TILE(ROWS, 2)
-TILES(1) TILES(2) TILES(3) TILES(4)
+TILES(1)
+TILES(2) TILES(3) TILES(4)
 #if defined(__AVX2__)
-TILES(5) TILES(6)
+    TILES(5) TILES(6)
 #endif
 #if defined(__AVX512F__)
-TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+        TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
 
 #define ROW(ROWS)                                                                        \
     {                                                                                    \
         tile_##ROWS##_1, tile_##ROWS##_2                                                 \
     }
-static tile_function *const tiles[TILE_ROWS][2] = {
-    ROW(1),  ROW(2),  ROW(3), ROW(4),
+            static tile_function *const tiles[TILE_ROWS][2] = {
+                ROW(1), ROW(2), ROW(3), ROW(4),
 #if defined(__AVX2__)
-    ROW(5),  ROW(6),
+                ROW(5), ROW(6),
 #endif
 #if defined(__AVX512F__)
-    ROW(7),  ROW(8),  ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14),
+                ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14),
 #endif
 };
 
@@ -376,7 +377,7 @@ static void stats(const float *logits, size_t n, logit_stats *out)
 }
 
 #define NAME_(set) #set
-#define NAME(set) NAME_(set)
+#define NAME(set)  NAME_(set)
 extern const kernels JOIN(kernels_, KERNEL_SET);
 const kernels JOIN(kernels_, KERNEL_SET) = {
     .name = NAME(KERNEL_SET),

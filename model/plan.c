@@ -210,10 +210,11 @@ static int add_wants(plan *p, const plan_row *rows, const size_t *order, size_t 
             size_t position = row->n - 1 - k;
             while (position < p->segments[s].start)
                 s = p->segments[s].parent;
-            p->wants[p->n_wants++] = (plan_want){.segment = s,
-                                                 .offset = position - p->segments[s].start,
-                                                 .row = order[i],
-                                                 .position = position};
+            p->wants[p->n_wants++] =
+                (plan_want){.segment = s,
+                            .offset = position - p->segments[s].start,
+                            .row = order[i],
+                            .position = position};
         }
     }
     qsort(p->wants, p->n_wants, sizeof(*p->wants), compare_wants);

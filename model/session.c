@@ -105,7 +105,7 @@ int session_open(session **out, const model *m, const session_options *options,
     const backend *b = backend_find(name);
     if (b == NULL)
         return error_set(err, E_UNSUPPORTED, "no backend \"%s\"; these are: %s", name,
-                         backend_names());
+                         backend_list());
     if (o.n_threads == 0)
         o.n_threads = threads_allowed();
     if (o.n_threads > CPU_SETSIZE)

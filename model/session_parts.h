@@ -43,14 +43,14 @@ struct session {
     session_counters counters;
     const volatile int *interrupt;
 
-    size_t max_chunk;   /* tokens of one walk */
-    size_t max_logits;  /* rows of logits at once */
-    uint64_t kv_bytes;  /* held now */
-    uint64_t kv_limit;  /* of kv_bytes */
-    uint64_t epoch;     /* walks so far */
+    size_t max_chunk;  /* tokens of one walk */
+    size_t max_logits; /* rows of logits at once */
+    uint64_t kv_bytes; /* held now */
+    uint64_t kv_limit; /* of kv_bytes */
+    uint64_t epoch;    /* walks so far */
 
     /* activations of one walk: (max_chunk, …) */
-    float *x;       /* C: the residual stream; at the end the normed rows that are wanted */
+    float *x; /* C: the residual stream; at the end the normed rows that are wanted */
     float *normed;  /* C */
     float *qkv;     /* (H + 2 Hkv) D */
     float *heads;   /* H D */

@@ -9,11 +9,10 @@ typedef struct walker {
     walk_visitor *visitor;
     kv_block **blocks; /* (n_segments) */
     bool keep;
-    forward_run *runs; /* of the chunk */
-    size_t *starts;    /* of each run in the chunk's tokens, and the end */
-    size_t *wanted;    /* tokens of the chunk with logits, distinct */
+    forward_run *runs;  /* of the chunk */
+    size_t *starts;     /* of each run in the chunk's tokens, and the end */
+    size_t *wanted;     /* tokens of the chunk with logits, distinct */
     size_t *first_want; /* (n_wanted + 1): into the plan's wants */
-    size_t released;   /* segments before this one are released or ancestors */
     size_t next_want;
 } walker;
 
@@ -77,19 +76,23 @@ static int visit_logits(walker *w, size_t n_wanted, error *err)
     return 0;
 }
 
-/* Forget the blocks of all segments whose descendants are done. Ancestors of segment
- * `done` stay; they are the only ones before it with an end beyond it. */
-static void release(walker *w, size_t done)
+static void release_if_done(walker *w, size_t i, size_t done)
 {
-    const plan *p = w->plan;
-    for (size_t i = w->released; !w->keep && i < done; i++)
-        if (w->blocks[i] != NULL && p->segments[i].end <= done) {
-            kv_block_free(w->s, w->blocks[i]);
-            w->blocks[i] = NULL;
-        }
-    /* All before the oldest living ancestor need not be looked at again. */
-    while (w->released < done && w->blocks[w->released] == NULL)
-        w->released++;
+    if (w->plan->segments[i].end > done)
+        return;
+    kv_block_free(w->s, w->blocks[i]);
+    w->blocks[i] = NULL;
+}
+
+/* Segments [first, done) have been computed: forget the blocks from which nothing hangs
+ * any more. Of the earlier ones only the ancestors of `first` still live. */
+static void release(walker *w, size_t first, size_t done)
+{
+    for (size_t i = w->plan->segments[first].parent; i != plan_none;
+         i = w->plan->segments[i].parent)
+        release_if_done(w, i, done);
+    for (size_t i = first; i < done; i++)
+        release_if_done(w, i, done);
 }
 
 static int walk(walker *w, error *err)
@@ -100,7 +103,8 @@ static int walk(walker *w, error *err)
         size_t n_wanted = gather_wanted(w, first, n_runs);
         TRY(forward(w->s, w->runs, n_runs, w->wanted, n_wanted, err));
         TRY(visit_logits(w, n_wanted, err));
-        release(w, first + n_runs);
+        if (!w->keep)
+            release(w, first, first + n_runs);
     }
     return 0;
 }
@@ -112,8 +116,8 @@ int plan_walk(session *s, const plan *p, walk_visitor *v, kv_block **blocks, err
                 .plan = p,
                 .visitor = v,
                 .keep = blocks != NULL,
-                .blocks = blocks != NULL ? blocks
-                                         : array_new(p->n_segments, sizeof(*w.blocks)),
+                .blocks =
+                    blocks != NULL ? blocks : array_new(p->n_segments, sizeof(*w.blocks)),
                 .runs = array_new(n, sizeof(*w.runs)),
                 .starts = array_new(n, sizeof(*w.starts)),
                 .wanted = array_new(n, sizeof(*w.wanted)),

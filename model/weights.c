@@ -147,11 +147,14 @@ static int get_rope_scale(finder *f, model_shape *s)
 /* Keys that change the arithmetic in ways that the decoder does not have. */
 static int refuse_unknown_arithmetic(finder *f)
 {
-    static const char *const words[] = {"expert_count", "attention.sliding_window",
+    static const char *const words[] = {"expert_count",
+                                        "attention.sliding_window",
                                         "attention.logit_softcapping",
                                         "final_logit_softcapping",
-                                        "attention.max_alibi_bias", "logit_scale",
-                                        "residual_scale", "embedding_scale"};
+                                        "attention.max_alibi_bias",
+                                        "logit_scale",
+                                        "residual_scale",
+                                        "embedding_scale"};
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
         double value = 0;
         int rc = gguf_get_double(f->file, key_of(f, words[i]), &value, NULL);

@@ -55,7 +55,7 @@ typedef struct layer_sources {
 typedef struct weights {
     const arch *arch;
     model_shape shape;
-    layer_sources *layers; /* (L), owned */
+    layer_sources *layers;   /* (L), owned */
     weight_source embedding; /* (V, C) */
     weight_source head;      /* (V, C) */
     float *final_norm;       /* (C), owned */
