@@ -44,37 +44,57 @@ typedef struct budget {
 
 /* How a demos gene is shown. */
 typedef struct demos_format {
-    template_text
-        each; /* one demonstration, with {{input}}, {{target}}, fields, choice genes */
+    /* One demonstration, with {{input}}, {{target}}, fields, choice and number genes. */
+    template_text each;
     char *separator; /* between and after them: "\n\n" */
 } demos_format;
+
+/* What the file says of a gene beyond its law; what its law points to. All owned. */
+typedef struct gene_source {
+    char *name;
+    char *seed;        /* TEXT */
+    char **more_seeds; /* TEXT: further starting points */
+    size_t n_more_seeds;
+    char **frozen; /* TEXT: phrases that no operator may touch */
+    size_t n_frozen;
+    char **lexicon; /* TEXT */
+    size_t n_lexicon;
+    char **options; /* CHOICE */
+    size_t n_options;
+    size_t seed_choice; /* CHOICE: an index */
+    size_t seed_demos;  /* DEMOS: the first so many of the pool */
+    double seed_number; /* NUMBER */
+} gene_source;
 
 typedef struct experiment {
     char *path;
     char *name;
     char *description; /* "" if none */
-    char *model;       /* as written; resolved against the file's folder: model_path */
-    char *model_path;
+    char *model;       /* as written: a path or a known name */
+    char *model_path;  /* resolved against the file's folder */
     dataset *data;
     split splits[N_SPLITS];
     prompt_template prompt;
-    demos_format
-        *demos; /* parallel to spec genes; only for GENE_DEMOS. The pool is the search
-                   split: demo index i is the example splits[SPLIT_SEARCH].index[i]; an
-                   example is never shown to itself */
+    /* Parallel to spec genes; only for GENE_DEMOS. The pool is the search split: demo
+     * index i is the example splits[SPLIT_SEARCH].index[i]; an example is never shown to
+     * itself, it is left out of its own demonstrations. */
+    demos_format *demos;
     genome_spec spec;
-    genome *seeds; /* seeds[0]: the user's own prompt */
+    gene_spec *genes;     /* spec.genes, owned */
+    gene_source *sources; /* parallel to spec genes */
+    genome *seeds;        /* seeds[0]: the user's own prompt */
     size_t n_seeds;
     fitness_options fitness;
     row_overflow overflow;
     const search_type *search;
     search_options search_options;
-    size_t
-        proposals; /* words asked of the model at a time; 0: the model proposes nothing */
+    size_t proposals; /* words asked of the model at a time; 0: it proposes nothing */
     budget budget;
     size_t finalists; /* re-scored on the selection split */
     uint64_t seed;
     session_options session;
+    char *backend; /* session.backend, owned */
+    char **stops;  /* fitness.generation.stops, owned */
 } experiment;
 
 /* Changes from the command line, "a.b=c" each (--set), applied before validation. */
@@ -93,13 +113,27 @@ void experiment_free(experiment *e);
 int experiment_dump(const experiment *e, char **out, error *err);
 int experiment_restore(experiment **out, const char *json, error *err);
 
-/* Render what candidate g says for example i (an index into data->examples), for
- * `target`: see prompt_render. */
+/* Open its model. A name that is known ("smollm2") is looked up again where model_path is
+ * gone, and the error says how to fetch it. */
+int experiment_open_model(const experiment *e, model **out, error *err);
+/* The path of a model given by name or path; a relative path is taken from `folder`.
+ * New. "smollm2": $LAMARCK_MODEL, or the file in the cache that ./setup fetches. */
+int model_locate(const char *model, const char *folder, char **path, error *err);
+/* model_open with the hint for names; `model` as the user wrote it. */
+int model_open_located(model **out, const char *name, const char *path, error *err);
+
+/* Instead of an example: every field is empty, the content-free input of contextual
+ * calibration (Zhao et al. 2021). */
+#define EXAMPLE_EMPTY SIZE_MAX
+
+/* Render what candidate g says for example i (an index into data->examples, or
+ * EXAMPLE_EMPTY), for `target`: see prompt_render. The tokenizer may be NULL unless the
+ * template is a chat. */
 int experiment_render(const experiment *e, const tokenizer *t, const genome *g, size_t i,
                       const char *target, text *context, text *tail, error *err);
 /* The prompt as a person reads it: the template with genes and demonstrations filled in
- * and
- * {{input}}, {{target}} and other data fields left standing. Appended to *out. */
+ * and {{input}}, {{target}} and other data fields left standing; the messages of a chat
+ * under "[role]" lines. Appended to *out. */
 int experiment_prompt_text(const experiment *e, const genome *g, text *out, error *err);
 
 #endif

@@ -1,0 +1,360 @@
+/* Loading an experiment: the top level of the file, its search, fitness, budget and
+ * engine. Data are read in experiment_data.c, genes and template in experiment_genes.c.
+ */
+#include "experiment.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "experiment_read.h"
+
+const char *const fitness_names[4] = {"logprob", "accuracy", "exact", "f1"};
+const char *const overflow_names[3] = {"error", "left", "middle"};
+
+enum { COUNT_MAX = 1000000 }; /* of candidates, rounds, words: more is a slip */
+static const double WHOLE_MAX = 9007199254740992; /* 2^53: exact in every JSON reader */
+
+#define SEARCH(key, type, member, low, high)                                             \
+    {                                                                                    \
+        key, type, offsetof(search_options, member), low, high                           \
+    }
+const setting search_settings[] = {
+    SEARCH("population", SETTING_SIZE, population, 2, 10000),
+    SEARCH("elites", SETTING_SIZE, elites, 0, 10000),
+    SEARCH("tournament", SETTING_SIZE, tournament, 0, 10000),
+    SEARCH("crossover_rate", SETTING_REAL, crossover_rate, 0, 1),
+    SEARCH("max_edits", SETTING_SIZE, max_edits, 1, 100),
+    SEARCH("niche_radius", SETTING_REAL, niche_radius, 0, 1),
+    SEARCH("stall_restart", SETTING_SIZE, stall_restart, 0, COUNT_MAX),
+    SEARCH("racing", SETTING_SWITCH, racing, 0, 0),
+    SEARCH("block", SETTING_SIZE, block, 1, COUNT_MAX),
+    SEARCH("first_blocks", SETTING_SIZE, first_blocks, 1, COUNT_MAX),
+    SEARCH("race_alpha", SETTING_REAL, race_alpha, 0, 1),
+};
+const size_t n_search_settings = sizeof search_settings / sizeof *search_settings;
+
+#define FITNESS(key, type, member, low, high)                                            \
+    {                                                                                    \
+        key, type, offsetof(fitness_options, member), low, high                          \
+    }
+const setting fitness_settings[] = {
+    FITNESS("per_token", SETTING_SWITCH, per_token, 0, 0),
+    FITNESS("calibrate", SETTING_SWITCH, calibrate, 0, 0),
+    FITNESS("length_weight", SETTING_REAL, length_weight, 0, 1e6),
+    FITNESS("fluency_weight", SETTING_REAL, fluency_weight, 0, 1e6),
+    FITNESS("max_tokens", SETTING_SIZE, generation.max_tokens, 1, COUNT_MAX),
+};
+const size_t n_fitness_settings = sizeof fitness_settings / sizeof *fitness_settings;
+
+const setting budget_settings[] = {
+    {"tokens", SETTING_WHOLE, offsetof(budget, tokens), 0, 9007199254740992},
+    {"evaluations", SETTING_WHOLE, offsetof(budget, evaluations), 0, 9007199254740992},
+    {"seconds", SETTING_REAL, offsetof(budget, seconds), 0, 1e9},
+};
+const size_t n_budget_settings = sizeof budget_settings / sizeof *budget_settings;
+
+/* ---- Life ---- */
+
+static void source_free(gene_source *s)
+{
+    free(s->name);
+    free(s->seed);
+    texts_free(s->more_seeds, s->n_more_seeds);
+    texts_free(s->frozen, s->n_frozen);
+    texts_free(s->lexicon, s->n_lexicon);
+    texts_free(s->options, s->n_options);
+}
+
+void experiment_free(experiment *e)
+{
+    if (!e)
+        return;
+    for (size_t i = 0; i < e->n_seeds; i++)
+        genome_free(&e->seeds[i]);
+    free(e->seeds);
+    for (size_t i = 0; i < e->spec.n_genes; i++) {
+        if (e->sources)
+            source_free(&e->sources[i]);
+        if (e->demos) {
+            template_free(&e->demos[i].each);
+            free(e->demos[i].separator);
+        }
+    }
+    free(e->sources);
+    free(e->demos);
+    free(e->genes);
+    prompt_template_free(&e->prompt);
+    splits_free(e->splits);
+    dataset_free(e->data);
+    texts_free(e->fitness.labels, e->fitness.n_labels);
+    texts_free(e->stops, e->fitness.generation.n_stops);
+    free(e->backend);
+    free(e->path);
+    free(e->name);
+    free(e->description);
+    free(e->model);
+    free(e->model_path);
+    free(e);
+}
+
+static int set_string(char **member, const char *s, error *err)
+{
+    char *copy = string_copy(s);
+    if (!copy)
+        return error_memory(err, strlen(s) + 1);
+    free(*member);
+    *member = copy;
+    return 0;
+}
+
+static int set_defaults(experiment *e, const char *path, error *err)
+{
+    e->search_options = search_defaults();
+    e->fitness = (fitness_options){.per_token = true, .generation = {.max_tokens = 16}};
+    e->budget.tokens = 100000;
+    e->finalists = 4;
+    e->proposals = 8;
+    TRY(set_string(&e->description, "", err));
+    TRY(set_string(&e->backend, "cpu", err));
+    return set_string(&e->path, path, err);
+}
+
+/* ---- Sections ---- */
+
+/* The file's name without folder and suffix. */
+static int default_name(experiment *e, error *err)
+{
+    const char *slash = strrchr(e->path, '/');
+    const char *base = slash ? slash + 1 : e->path;
+    const char *dot = strrchr(base, '.');
+    size_t n = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+    e->name = bytes_copy(base, n);
+    return e->name ? 0 : error_memory(err, n);
+}
+
+static int read_line_of_text(const yaml_node *node, char **member, error *err)
+{
+    char *value;
+    TRY(read_text(node, &value, err));
+    if (!*value || strpbrk(value, "\r\n")) {
+        free(value);
+        return yaml_error(node, err, E_FORMAT, "%s must be one line of text",
+                          node_name(node));
+    }
+    free(*member);
+    *member = value;
+    return 0;
+}
+
+static int read_names(experiment_reader *r, error *err)
+{
+    experiment *e = r->e;
+    const yaml_node *node = yaml_get(r->root, "path");
+    if (node) /* of a dump */
+        TRY(read_line_of_text(node, &e->path, err));
+    node = yaml_get(r->root, "name");
+    if (node)
+        TRY(read_line_of_text(node, &e->name, err));
+    else
+        TRY(default_name(e, err));
+    node = yaml_get(r->root, "description");
+    if (node) {
+        free(e->description);
+        e->description = NULL;
+        TRY(read_text(node, &e->description, err));
+    }
+    TRY(require_key(r->root, "model", "the experiment", &node, err));
+    TRY(read_line_of_text(node, &e->model, err));
+    node = yaml_get(r->root, "model_path");
+    if (node)
+        return read_line_of_text(node, &e->model_path, err);
+    return model_locate(e->model, r->folder, &e->model_path, err);
+}
+
+static int read_search_kind(const yaml_node *node, const search_type **out, error *err)
+{
+    enum { MAX_TYPES = 32 };
+    const char *names[MAX_TYPES];
+    size_t n = 0, chosen;
+    while (n < MAX_TYPES && search_types[n]) {
+        names[n] = search_types[n]->name;
+        n++;
+    }
+    TRY(read_word(node, names, n, &chosen, err));
+    *out = search_types[chosen];
+    return 0;
+}
+
+static int check_search(const yaml_node *map, const search_options *o, error *err)
+{
+    if (o->elites >= o->population)
+        return yaml_error(map, err, E_FORMAT,
+                          "elites is %zu and population %zu: at least one candidate must "
+                          "be new in each generation",
+                          o->elites, o->population);
+    if (o->tournament > o->population)
+        return yaml_error(map, err, E_FORMAT,
+                          "tournament is %zu, more than the population of %zu",
+                          o->tournament, o->population);
+    return 0;
+}
+
+static int read_search(experiment_reader *r, error *err)
+{
+    static const char *const keys[] = {
+        "kind",         "model_words",   "population", "elites", "tournament",
+        "max_edits",    "stall_restart", "racing",     "block",  "crossover_rate",
+        "niche_radius", "first_blocks",  "race_alpha"};
+    experiment *e = r->e;
+    e->search = search_type_find("ga");
+    const yaml_node *map = yaml_get(r->root, "search");
+    if (!map)
+        return 0;
+    TRY(expect_map(map, "search", err));
+    TRY(check_keys(map, keys, sizeof keys / sizeof *keys, "search", err));
+    TRY(settings_read(map, search_settings, n_search_settings, &e->search_options, err));
+    const yaml_node *node = yaml_get(map, "kind");
+    if (node)
+        TRY(read_search_kind(node, &e->search, err));
+    node = yaml_get(map, "model_words");
+    if (node)
+        TRY(read_size(node, 0, 1000, &e->proposals, err));
+    return check_search(map, &e->search_options, err);
+}
+
+static int read_budget(experiment_reader *r, error *err)
+{
+    static const char *const keys[] = {"tokens", "evaluations", "seconds", "minutes"};
+    budget *b = &r->e->budget;
+    const yaml_node *map = yaml_get(r->root, "budget");
+    if (!map)
+        return 0;
+    TRY(expect_map(map, "budget", err));
+    TRY(check_keys(map, keys, sizeof keys / sizeof *keys, "budget", err));
+    *b = (budget){0};
+    TRY(settings_read(map, budget_settings, n_budget_settings, b, err));
+    const yaml_node *minutes = yaml_get(map, "minutes");
+    if (minutes && yaml_get(map, "seconds"))
+        return yaml_key_error(minutes, err, E_FORMAT,
+                              "budget has both \"seconds\" and \"minutes\": give one");
+    if (minutes) {
+        TRY(read_real(minutes, 0, 1e7, &b->seconds, err));
+        b->seconds *= 60;
+    }
+    return 0;
+}
+
+static int read_engine(experiment_reader *r, error *err)
+{
+    static const char *const keys[] = {"backend", "threads", "memory"};
+    experiment *e = r->e;
+    const yaml_node *map = yaml_get(r->root, "engine");
+    if (!map)
+        return 0;
+    TRY(expect_map(map, "engine", err));
+    TRY(check_keys(map, keys, sizeof keys / sizeof *keys, "engine", err));
+    const yaml_node *node = yaml_get(map, "backend");
+    if (node)
+        TRY(read_line_of_text(node, &e->backend, err));
+    node = yaml_get(map, "threads");
+    if (node)
+        TRY(read_size(node, 0, 4096, &e->session.n_threads, err));
+    node = yaml_get(map, "memory");
+    if (node)
+        TRY(read_bytes(node, &e->session.memory_bytes, err));
+    return 0;
+}
+
+static int read_rest(experiment_reader *r, const experiment_overrides *overrides,
+                     error *err)
+{
+    experiment *e = r->e;
+    const yaml_node *node = yaml_get(r->root, "finalists");
+    if (node)
+        TRY(read_size(node, 1, 1000, &e->finalists, err));
+    node = yaml_get(r->root, "seed");
+    if (node)
+        TRY(read_whole(node, 0, WHOLE_MAX, &e->seed, err));
+    if (overrides && overrides->seed)
+        e->seed = *overrides->seed;
+    if ((double)e->seed > WHOLE_MAX)
+        return error_set(err, E_ARGUMENT,
+                         "the seed must be a whole number from 0 to %.17g", WHOLE_MAX);
+    node = yaml_get(r->root, "overflow");
+    if (node) {
+        size_t choice;
+        TRY(read_word(node, overflow_names, 3, &choice, err));
+        e->overflow = (row_overflow)choice;
+    }
+    TRY(read_engine(r, err));
+    e->session.overflow = e->overflow;
+    e->session.backend = e->backend;
+    return 0;
+}
+
+static int read_sections(experiment_reader *r, const experiment_overrides *overrides,
+                         error *err)
+{
+    static const char *const keys[] = {"name",     "description", "model",     "data",
+                                       "template", "genes",       "fitness",   "search",
+                                       "budget",   "engine",      "finalists", "seed",
+                                       "overflow", "path",        "model_path"};
+    size_t n_keys = sizeof keys / sizeof *keys - (r->dump ? 0 : 2);
+    if (r->root->kind == YAML_NULL)
+        return yaml_error(r->root, err, E_FORMAT, "the file is empty");
+    TRY(expect_map(r->root, "an experiment", err));
+    TRY(check_keys(r->root, keys, n_keys, "an experiment", err));
+    TRY(read_names(r, err));
+    TRY(experiment_read_template(r, err)); /* before the data: it costs nothing */
+    TRY(experiment_read_data(r, err));
+    TRY(experiment_read_genes(r, err));
+    TRY(experiment_check_variables(r, err));
+    TRY(experiment_make_seeds(r, err));
+    TRY(experiment_read_fitness(r, err));
+    TRY(read_search(r, err));
+    TRY(read_budget(r, err));
+    return read_rest(r, overrides, err);
+}
+
+/* ---- Entry points ---- */
+
+static int read_document(experiment **out, const yaml_document *d, const char *path,
+                         bool dump, const experiment_overrides *overrides, error *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? bytes_copy(path, (size_t)(slash - path) + 1) : string_copy("");
+    experiment *e = calloc(1, sizeof *e);
+    int rc = folder && e ? set_defaults(e, path, err) : error_memory(err, sizeof *e);
+    experiment_reader r = {.e = e, .root = d->root, .folder = folder, .dump = dump};
+    if (rc == 0)
+        rc = read_sections(&r, overrides, err);
+    free(folder);
+    if (rc < 0)
+        experiment_free(e);
+    else
+        *out = e;
+    return rc;
+}
+
+int experiment_load(experiment **out, const char *path,
+                    const experiment_overrides *overrides, error *err)
+{
+    yaml_document *d;
+    TRY(yaml_load(&d, path, err));
+    int rc = 0;
+    for (size_t i = 0; overrides && i < overrides->n_set && rc == 0; i++)
+        rc = yaml_set(d, overrides->set[i], err);
+    if (rc == 0)
+        rc = read_document(out, d, path, false, overrides, err);
+    yaml_free(d);
+    return rc;
+}
+
+int experiment_restore(experiment **out, const char *json, error *err)
+{
+    yaml_document *d;
+    TRY(yaml_from_json(&d, json, "the kept experiment", err));
+    int rc = read_document(out, d, "the kept experiment", true, NULL, err);
+    yaml_free(d);
+    return rc;
+}

@@ -1,0 +1,36 @@
+/* What the parts of the experiment reader share. Private to experiment*.c.
+ *
+ * Files and dumps are read by the same code: a dump is an experiment file with nothing
+ * left to default, whose data stand inside it. */
+#ifndef LAMARCK_EXPERIMENTS_EXPERIMENT_READ_H
+#define LAMARCK_EXPERIMENTS_EXPERIMENT_READ_H
+
+#include "experiment.h"
+#include "setting.h"
+
+typedef struct experiment_reader {
+    experiment *e;
+    const yaml_node *root;
+    const char *folder; /* that relative paths start from */
+    bool dump;          /* restoring: the data and resolved paths are in the tree */
+} experiment_reader;
+
+/* Tables shared by reading and dumping. */
+extern const setting search_settings[], fitness_settings[], generation_settings[],
+    budget_settings[];
+extern const size_t n_search_settings, n_fitness_settings, n_generation_settings,
+    n_budget_settings;
+extern const char *const fitness_names[4], *const overflow_names[3], *const gene_names[4];
+
+int experiment_read_data(experiment_reader *r, error *err);
+int experiment_read_genes(experiment_reader *r, error *err);
+int experiment_read_template(experiment_reader *r, error *err);
+int experiment_read_fitness(experiment_reader *r, error *err);
+/* After genes and template: every variable known, every gene used, seeds made. */
+int experiment_check_variables(const experiment_reader *r, error *err);
+int experiment_make_seeds(experiment_reader *r, error *err);
+
+/* folder/path, or path when it is absolute. New. */
+int path_join(const char *folder, const char *path, char **out, error *err);
+
+#endif
