@@ -262,7 +262,7 @@ static int load_stream(dataset **out, FILE *f, dataset_format format, const char
 int dataset_load(dataset **out, const char *path, const dataset_fields *fields,
                  error *err)
 {
-    dataset_format format;
+    dataset_format format = DATASET_JSONL;
     TRY(format_of(path, &format, err));
     FILE *f = fopen(path, "rbe");
     if (!f)

@@ -9,7 +9,7 @@
 #include "experiment_read.h"
 
 const char *const fitness_names[4] = {"logprob", "accuracy", "exact", "f1"};
-const char *const overflow_names[3] = {"error", "left", "middle"};
+const char *const overflow_words[3] = {"error", "left", "middle"};
 
 enum { COUNT_MAX = 1000000 }; /* of candidates, rounds, words: more is a slip */
 static const double WHOLE_MAX = 9007199254740992; /* 2^53: exact in every JSON reader */
@@ -283,7 +283,7 @@ static int read_rest(experiment_reader *r, const experiment_overrides *overrides
     node = yaml_get(r->root, "overflow");
     if (node) {
         size_t choice;
-        TRY(read_word(node, overflow_names, 3, &choice, err));
+        TRY(read_word(node, overflow_words, 3, &choice, err));
         e->overflow = (row_overflow)choice;
     }
     TRY(read_engine(r, err));

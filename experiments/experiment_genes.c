@@ -107,10 +107,10 @@ static int read_lexicon(const experiment_reader *r, const yaml_node *node, gene_
                           "lexicon must be a list of words or the path of a file with a "
                           "word per line");
     for (size_t i = 0; i < s->n_lexicon; i++) {
-        const char *word = s->lexicon[i];
-        if (!*word || word[strcspn(word, " \t\r\n\v\f")])
+        const char *entry = s->lexicon[i];
+        if (!*entry || entry[strcspn(entry, " \t\r\n\v\f")])
             return yaml_error(node, err, E_FORMAT,
-                              "\"%.60s\" in the lexicon is not one word", word);
+                              "\"%.60s\" in the lexicon is not one word", entry);
     }
     return 0;
 }

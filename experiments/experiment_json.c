@@ -41,11 +41,11 @@ static int put_texts(json_t *object, const char *key, char *const *texts, size_t
 
 static int dump_row(json_t *rows, const dataset *d, const example *x, error *err)
 {
-    json_t *row = json_object();
-    TRY(append(rows, row, err));
-    TRY(put(row, "line", json_integer((json_int_t)x->line), err));
-    TRY(put_texts(row, "values", x->values, d->n_fields, err));
-    return put_texts(row, "targets", x->targets, x->n_targets, err);
+    json_t *object = json_object();
+    TRY(append(rows, object, err));
+    TRY(put(object, "line", json_integer((json_int_t)x->line), err));
+    TRY(put_texts(object, "values", x->values, d->n_fields, err));
+    return put_texts(object, "targets", x->targets, x->n_targets, err);
 }
 
 static int dump_split(json_t *splits, split_name name, const split *s, error *err)
@@ -93,29 +93,29 @@ static int dump_gene(json_t *genes, const experiment *e, size_t i, error *err)
 {
     const gene_spec *spec = &e->spec.genes[i];
     const gene_source *s = &e->sources[i];
-    json_t *gene;
-    TRY(put_empty(genes, spec->name, json_object(), &gene, err));
-    TRY(put(gene, "kind", json_string(gene_names[spec->kind]), err));
+    json_t *map;
+    TRY(put_empty(genes, spec->name, json_object(), &map, err));
+    TRY(put(map, "kind", json_string(gene_names[spec->kind]), err));
     switch (spec->kind) {
     case GENE_TEXT:
-        TRY(put(gene, "seed", json_string(s->seed), err));
-        TRY(put_texts(gene, "more_seeds", s->more_seeds, s->n_more_seeds, err));
-        TRY(put_texts(gene, "frozen", s->frozen, s->n_frozen, err));
-        TRY(put_texts(gene, "lexicon", s->lexicon, s->n_lexicon, err));
-        return put(gene, "max_words", json_integer((json_int_t)spec->max_words), err);
+        TRY(put(map, "seed", json_string(s->seed), err));
+        TRY(put_texts(map, "more_seeds", s->more_seeds, s->n_more_seeds, err));
+        TRY(put_texts(map, "frozen", s->frozen, s->n_frozen, err));
+        TRY(put_texts(map, "lexicon", s->lexicon, s->n_lexicon, err));
+        return put(map, "max_words", json_integer((json_int_t)spec->max_words), err);
     case GENE_CHOICE:
-        TRY(put_texts(gene, "options", s->options, s->n_options, err));
-        return put(gene, "seed", json_string(s->options[s->seed_choice]), err);
+        TRY(put_texts(map, "options", s->options, s->n_options, err));
+        return put(map, "seed", json_string(s->options[s->seed_choice]), err);
     case GENE_DEMOS:
-        TRY(put(gene, "max", json_integer((json_int_t)spec->max_demos), err));
-        TRY(put(gene, "each", json_string(e->demos[i].each.source), err));
-        TRY(put(gene, "separator", json_string(e->demos[i].separator), err));
-        return put(gene, "seed", json_integer((json_int_t)s->seed_demos), err);
+        TRY(put(map, "max", json_integer((json_int_t)spec->max_demos), err));
+        TRY(put(map, "each", json_string(e->demos[i].each.source), err));
+        TRY(put(map, "separator", json_string(e->demos[i].separator), err));
+        return put(map, "seed", json_integer((json_int_t)s->seed_demos), err);
     case GENE_NUMBER:
-        TRY(put(gene, "from", json_real(spec->lowest), err));
-        TRY(put(gene, "to", json_real(spec->highest), err));
-        TRY(put(gene, "whole", json_boolean(spec->whole), err));
-        return put(gene, "seed", json_real(s->seed_number), err);
+        TRY(put(map, "from", json_real(spec->lowest), err));
+        TRY(put(map, "to", json_real(spec->highest), err));
+        TRY(put(map, "whole", json_boolean(spec->whole), err));
+        return put(map, "seed", json_real(s->seed_number), err);
     }
     return 0;
 }
@@ -135,21 +135,20 @@ static int dump_fitness(json_t *root, const experiment *e, error *err)
 
 static int dump_settings(json_t *root, const experiment *e, error *err)
 {
-    json_t *search, *budget, *engine;
-    TRY(put_empty(root, "search", json_object(), &search, err));
-    TRY(put(search, "kind", json_string(e->search->name), err));
-    TRY(put(search, "model_words", json_integer((json_int_t)e->proposals), err));
-    TRY(settings_dump(search, search_settings, n_search_settings, &e->search_options,
-                      err));
-    TRY(put_empty(root, "budget", json_object(), &budget, err));
-    TRY(settings_dump(budget, budget_settings, n_budget_settings, &e->budget, err));
+    json_t *map;
+    TRY(put_empty(root, "search", json_object(), &map, err));
+    TRY(put(map, "kind", json_string(e->search->name), err));
+    TRY(put(map, "model_words", json_integer((json_int_t)e->proposals), err));
+    TRY(settings_dump(map, search_settings, n_search_settings, &e->search_options, err));
+    TRY(put_empty(root, "budget", json_object(), &map, err));
+    TRY(settings_dump(map, budget_settings, n_budget_settings, &e->budget, err));
     TRY(put(root, "finalists", json_integer((json_int_t)e->finalists), err));
     TRY(put(root, "seed", json_integer((json_int_t)e->seed), err));
-    TRY(put(root, "overflow", json_string(overflow_names[e->overflow]), err));
-    TRY(put_empty(root, "engine", json_object(), &engine, err));
-    TRY(put(engine, "backend", json_string(e->backend), err));
-    TRY(put(engine, "threads", json_integer((json_int_t)e->session.n_threads), err));
-    return put(engine, "memory", json_integer((json_int_t)e->session.memory_bytes), err);
+    TRY(put(root, "overflow", json_string(overflow_words[e->overflow]), err));
+    TRY(put_empty(root, "engine", json_object(), &map, err));
+    TRY(put(map, "backend", json_string(e->backend), err));
+    TRY(put(map, "threads", json_integer((json_int_t)e->session.n_threads), err));
+    return put(map, "memory", json_integer((json_int_t)e->session.memory_bytes), err);
 }
 
 static int dump_all(json_t *root, const experiment *e, error *err)

@@ -153,6 +153,14 @@ static int set_path(yaml_node *at, char *path, const char *origin, yaml_node *va
     }
 }
 
+/* Columns of a command-line word help nobody: the override itself is the place. */
+static void forget_places(yaml_node *node)
+{
+    node->line = node->column = node->key_line = node->key_column = 0;
+    for (size_t i = 0; i < node->n; i++)
+        forget_places(node->items[i]);
+}
+
 int yaml_set(yaml_document *d, const char *change, error *err)
 {
     text label = {0};
@@ -167,6 +175,7 @@ int yaml_set(yaml_document *d, const char *change, error *err)
                          origin);
     yaml_node *value;
     TRY(yaml_parse_tree(equals + 1, strlen(equals + 1), origin, &value, err));
+    forget_places(value);
     char *path = bytes_copy(change, (size_t)(equals - change));
     if (!path) {
         yaml_node_free(value);
