@@ -1,0 +1,201 @@
+/* The words. */
+#include "summary.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Candidates ---- */
+
+const candidate_record *summary_candidate(const run_record *r, uint64_t id)
+{
+    size_t low = 0, high = r->n_candidates;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (r->candidates[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < r->n_candidates && r->candidates[low].id == id;
+    return found ? &r->candidates[low] : NULL;
+}
+
+uint64_t summary_best(const run_record *r)
+{
+    if (r->has_verdict)
+        return r->verdict.best.candidate;
+    return r->n_history ? r->history[r->n_history - 1].best_id : 0;
+}
+
+uint64_t summary_seed(const run_record *r)
+{
+    if (r->has_verdict)
+        return r->verdict.seed.candidate;
+    return r->n_candidates ? r->candidates[0].id : 0;
+}
+
+int summary_lineage(const run_record *r, uint64_t id, uint64_t **ids, size_t *n,
+                    error *err)
+{
+    uint64_t *line = NULL;
+    size_t count = 0, capacity = 0;
+    const candidate_record *c = summary_candidate(r, id);
+    while (c) {
+        int rc = array_grow(&line, &capacity, count, sizeof *line, err);
+        if (rc < 0) {
+            free(line);
+            return rc;
+        }
+        line[count++] = c->id;
+        /* Parents are born before their children: anything else is a damaged record. */
+        c = c->parents[0] < c->id ? summary_candidate(r, c->parents[0]) : NULL;
+    }
+    for (size_t i = 0; i < count / 2; i++) {
+        uint64_t swap = line[i];
+        line[i] = line[count - 1 - i];
+        line[count - 1 - i] = swap;
+    }
+    *ids = line;
+    *n = count;
+    return 0;
+}
+
+static bool ranks_before(const candidate_record *a, const candidate_record *b)
+{
+    if (a->n != b->n)
+        return a->n > b->n;
+    if (a->value != b->value)
+        return a->value > b->value;
+    return a->id < b->id;
+}
+
+size_t summary_top(const run_record *r, size_t k, uint64_t *ids)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_candidates; i++) {
+        const candidate_record *c = &r->candidates[i];
+        if (c->n == 0 || isnan(c->value) || (c->state && strcmp(c->state, "failed") == 0))
+            continue;
+        size_t at = n;
+        while (at > 0 && ranks_before(c, summary_candidate(r, ids[at - 1])))
+            at--;
+        if (at >= k)
+            continue;
+        size_t moved = (n < k ? n : k - 1) - at;
+        memmove(ids + at + 1, ids + at, moved * sizeof *ids);
+        ids[at] = c->id;
+        n += n < k;
+    }
+    return n;
+}
+
+/* ---- Spend ---- */
+
+spend summary_spent(const run_record *r)
+{
+    const spend *by = r->spent;
+    spend sum = {0};
+    for (int p = 0; p < N_PURPOSES; p++) {
+        sum.tokens += by[p].tokens;
+        sum.evaluations += by[p].evaluations;
+        sum.reused += by[p].reused;
+    }
+    return sum;
+}
+
+const char *summary_purpose(purpose p)
+{
+    static const char *const names[N_PURPOSES] = {
+        [FOR_SEARCH] = "search: candidates on the search split",
+        [FOR_PROPOSALS] = "proposals: words asked of the model",
+        [FOR_SELECTION] = "selection: the finalists, on the selection split",
+        [FOR_FINAL] = "final: seed and winner, on the final split",
+    };
+    return names[p];
+}
+
+int summary_duration(text *out, double seconds, error *err)
+{
+    if (!(seconds >= 0) || seconds > 1e9)
+        return text_add_string(out, "?", err);
+    uint64_t s = (uint64_t)(seconds + 0.5);
+    if (seconds < 9.95)
+        return text_add_format(out, err, "%.1f s", seconds);
+    if (s < 60)
+        return text_add_format(out, err, "%" PRIu64 " s", s);
+    if (s < 3600)
+        return text_add_format(out, err, "%" PRIu64 " min %02" PRIu64 " s", s / 60,
+                               s % 60);
+    return text_add_format(out, err, "%" PRIu64 " h %02" PRIu64 " min", s / 3600,
+                           s / 60 % 60);
+}
+
+int summary_count(text *out, uint64_t n, error *err)
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%" PRIu64, n);
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            TRY(text_add_string(out, ",", err));
+        TRY(text_add(out, digits + i, 1, err));
+    }
+    return 0;
+}
+
+/* ---- The conclusion ---- */
+
+conclusion summary_conclusion(const run_record *r)
+{
+    const verdict *v = &r->verdict;
+    if (!r->has_verdict)
+        return CONCLUSION_NONE;
+    if (v->best.candidate == v->seed.candidate)
+        return CONCLUSION_SAME;
+    if (v->ci_low > 0 && v->p < SUMMARY_ALPHA)
+        return CONCLUSION_BETTER;
+    if (v->ci_high < 0)
+        return CONCLUSION_WORSE;
+    return CONCLUSION_NOT_SHOWN;
+}
+
+int summary_sentence(const run_record *r, text *out, error *err)
+{
+    const verdict *v = &r->verdict;
+    static const char numbers[] = "Difference %+.4f (95 %% interval %+.4f to %+.4f, p = "
+                                  "%.2g) on %zu examples that no "
+                                  "prompt was chosen on.";
+    switch (summary_conclusion(r)) {
+    case CONCLUSION_NONE:
+        return text_add_format(
+            out, err,
+            "No verdict: the run is %s, and its prompts have not met the "
+            "final examples.",
+            run_status_name(r->status));
+    case CONCLUSION_SAME:
+        return text_add_format(
+            out, err,
+            "No better prompt was found: of the finalists the seed prompt "
+            "itself did best, with %.4f on %zu examples.",
+            v->seed.score, v->seed.n);
+    case CONCLUSION_BETTER:
+        TRY(text_add_string(out, "The best prompt is better than the seed prompt. ",
+                            err));
+        break;
+    case CONCLUSION_WORSE:
+        TRY(text_add_string(
+            out,
+            "The prompt that won the search is worse than the seed prompt on "
+            "new examples: keep the seed. ",
+            err));
+        break;
+    case CONCLUSION_NOT_SHOWN:
+        TRY(text_add_string(
+            out, "The best prompt is not shown to be better than the seed prompt. ",
+            err));
+        break;
+    }
+    return text_add_format(out, err, numbers, v->difference, v->ci_low, v->ci_high, v->p,
+                           v->best.n);
+}
