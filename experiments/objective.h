@@ -21,7 +21,7 @@ typedef struct measurement {
 typedef struct expense {
     uint64_t tokens;      /* row tokens charged to the run */
     uint64_t evaluations; /* candidate x example pairs charged */
-    uint64_t reused;      /* tokens of those that came from the store and took no time */
+    uint64_t reused; /* tokens of those that another run of the folder had computed */
 } expense;
 
 typedef struct objective objective;

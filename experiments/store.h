@@ -25,8 +25,11 @@ int store_commit(store *s, error *err);
 void store_rollback(store *s);
 
 /* ---- The memo: key (hex) -> value bytes ---- */
-/* 1 found (*value new, free()), 0 not there. */
-int store_memo_get(store *s, const char *key, char **value, size_t *n, error *err);
+/* 1 found (*value new, free()), 0 not there. *foreign (NULL allowed): another run of the
+ * folder than the one this store holds wrote it. */
+int store_memo_get(store *s, const char *key, char **value, size_t *n, bool *foreign,
+                   error *err);
+/* A key that is there already keeps its value. */
 int store_memo_put(store *s, const char *key, const void *value, size_t n, error *err);
 
 /* ---- Runs ---- */
@@ -63,7 +66,8 @@ typedef enum purpose {
 const char *purpose_name(purpose p); /* "search", "proposals", "selection", "final" */
 
 typedef struct spend {
-    uint64_t tokens, evaluations, reused;
+    uint64_t tokens, evaluations;
+    uint64_t reused; /* tokens of those that another run of the folder had computed */
 } spend;
 
 /* One step of a search, as it looked when it was told. */
@@ -137,9 +141,9 @@ int store_run_ids(store *s, uint64_t **ids, size_t *n, error *err);
 /* ---- Written by a run as it goes (idempotent: a replay writes the same rows again) ----
  */
 int store_put_history(store *s, uint64_t run, const history_point *h, error *err);
-/* Seconds recorded at a step by an earlier process: 1, or 0 if the step is new. */
-int store_get_step_seconds(store *s, uint64_t run, size_t step, double *seconds,
-                           error *err);
+/* A step as an earlier process recorded it: 1, or 0 if the step is new. */
+int store_get_history(store *s, uint64_t run, size_t step, history_point *out,
+                      error *err);
 int store_put_operator(store *s, uint64_t run, const operator_point *o, error *err);
 int store_put_candidate(store *s, uint64_t run, const candidate_record *c, error *err);
 int store_put_verdict(store *s, uint64_t run, const verdict *v, error *err);

@@ -1,0 +1,324 @@
+/* The store's file: opening and recognising it, statements, transactions, the memo. What
+ * is written about runs is in store_run.c, reading them back in store_read.c. */
+#include "store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store_sql.h"
+
+enum {
+    SCHEMA_VERSION = 1,          /* PRAGMA user_version */
+    APPLICATION_ID = 0x4c4d524b, /* "LMRK", PRAGMA application_id */
+    BUSY_MS = 60000,             /* other runs of the folder write for milliseconds */
+};
+
+/* Numbers are REAL, or an 8-byte blob where REAL would not give the same bits back (see
+ * bind_number), so their columns have no type. */
+static const char schema[] =
+    "CREATE TABLE memo (key TEXT PRIMARY KEY, run INTEGER, value BLOB) WITHOUT ROWID;"
+    "CREATE TABLE run (id INTEGER PRIMARY KEY, name TEXT, seed INTEGER, experiment TEXT,"
+    " model_hash TEXT, backend TEXT, started TEXT, status TEXT, stop_reason TEXT,"
+    " seconds);"
+    "CREATE TABLE history (run INTEGER, step INTEGER, generation INTEGER, best, best_se,"
+    " median, best_id INTEGER, n_alive INTEGER, seconds, PRIMARY KEY (run, step))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE spend (run INTEGER, step INTEGER, purpose TEXT, tokens INTEGER,"
+    " evaluations INTEGER, reused INTEGER, PRIMARY KEY (run, step, purpose))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE operator (run INTEGER, step INTEGER, name TEXT, rate, credit,"
+    " tries INTEGER, wins INTEGER, PRIMARY KEY (run, step, name)) WITHOUT ROWID;"
+    "CREATE TABLE candidate (run INTEGER, id INTEGER, parent1 INTEGER, parent2 INTEGER,"
+    " generation INTEGER, genome TEXT, prompt TEXT, operators TEXT, state TEXT, value,"
+    " se, n INTEGER, PRIMARY KEY (run, id)) WITHOUT ROWID;"
+    "CREATE TABLE verdict (run INTEGER PRIMARY KEY, difference, ci_low, ci_high, p);"
+    "CREATE TABLE score (run INTEGER, role INTEGER, place INTEGER, candidate INTEGER,"
+    " score, se, n INTEGER, each BLOB, PRIMARY KEY (run, role, place)) WITHOUT ROWID;";
+
+/* ---- Transactions ---- */
+
+int store_begin(store *s, error *err)
+{
+    return store_execute(s, SQL_BEGIN, "begin a transaction", err, "");
+}
+
+int store_commit(store *s, error *err)
+{
+    int rc = store_execute(s, SQL_COMMIT, "commit a transaction", err, "");
+    if (rc < 0)
+        store_rollback(s);
+    return rc;
+}
+
+void store_rollback(store *s)
+{
+    /* SQLite may have rolled back by itself: after a full disk, for one. */
+    if (!sqlite3_get_autocommit(s->db))
+        store_execute(s, SQL_ROLLBACK, "roll back", NULL, "");
+}
+
+int store_enter(store *s, bool *opened, error *err)
+{
+    *opened = sqlite3_get_autocommit(s->db);
+    return *opened ? store_begin(s, err) : 0;
+}
+
+int store_leave(store *s, bool opened, int rc, error *err)
+{
+    if (!opened)
+        return rc;
+    if (rc < 0) {
+        store_rollback(s);
+        return rc;
+    }
+    return store_commit(s, err);
+}
+
+/* ---- Opening ---- */
+
+/* One whole number from a PRAGMA or a count; -1 and an error if there is none. */
+static int read_number(store *s, const char *sql, int64_t *out, error *err)
+{
+    sqlite3_stmt *q = NULL;
+    int code = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(q);
+    int rc = 0;
+    if (code == SQLITE_ROW)
+        *out = sqlite3_column_int64(q, 0);
+    else
+        rc = store_error(s, "read the header", err);
+    sqlite3_finalize(q);
+    return rc;
+}
+
+static int run_sql(store *s, const char *sql, const char *doing, error *err)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : store_error(s, doing, err);
+}
+
+/* Is this a file of ours, of this version? *empty: a new file, or one whose making was
+ * cut off before its schema was whole. */
+static int recognise(store *s, bool *empty, error *err)
+{
+    int64_t application = 0, version = 0, tables = 0;
+    TRY(read_number(s, "PRAGMA application_id", &application, err));
+    TRY(read_number(s, "PRAGMA user_version", &version, err));
+    TRY(read_number(s, "SELECT count(*) FROM sqlite_master", &tables, err));
+    *empty = application == 0 && version == 0 && tables == 0;
+    if (*empty)
+        return 0;
+    if (application != APPLICATION_ID)
+        return error_set(err, E_FORMAT,
+                         "%s is an SQLite file, but not one that Lamarck made", s->path);
+    if (version != SCHEMA_VERSION)
+        return error_set(err, E_FORMAT,
+                         "%s has schema version %lld; this program reads and writes "
+                         "version %d only",
+                         s->path, (long long)version, SCHEMA_VERSION);
+    return 0;
+}
+
+static int make_schema(store *s, error *err)
+{
+    bool empty = false;
+    TRY(store_begin(s, err));
+    int rc = recognise(s, &empty, err); /* another process may have been first */
+    if (rc == 0 && empty) {
+        char pragmas[100];
+        snprintf(pragmas, sizeof pragmas,
+                 "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION_ID,
+                 SCHEMA_VERSION);
+        rc = run_sql(s, schema, "make the tables", err);
+        if (rc == 0)
+            rc = run_sql(s, pragmas, "mark the file", err);
+    }
+    return store_leave(s, true, rc, err);
+}
+
+/* mkdir -p */
+static int make_folders(const char *dir, error *err)
+{
+    char *path = string_copy(dir);
+    if (!path)
+        return error_memory(err, strlen(dir));
+    int rc = 0;
+    for (char *p = path + 1; rc == 0; p++) {
+        char c = *p;
+        if (c != '/' && c != '\0')
+            continue;
+        *p = '\0';
+        if (mkdir(path, 0777) != 0 && errno != EEXIST)
+            rc = error_set(err, E_IO, "cannot make the folder %s: %s", path,
+                           strerror(errno));
+        *p = c;
+        if (c == '\0')
+            break;
+    }
+    free(path);
+    return rc;
+}
+
+static int store_new(store **out, const char *dir, error *err)
+{
+    store *s = calloc(1, sizeof *s);
+    text path = {0};
+    if (!s || !(s->dir = string_copy(dir)) ||
+        text_add_format(&path, NULL, "%s/lamarck.sqlite", dir) < 0) {
+        if (s)
+            free(s->dir);
+        free(s);
+        return error_memory(err, sizeof *s + strlen(dir));
+    }
+    s->path = path.s;
+    s->lock_fd = -1;
+    *out = s;
+    return 0;
+}
+
+static int open_file(store *s, const char *name, int flags, error *err)
+{
+    if (sqlite3_open_v2(name, &s->db, flags, NULL) != SQLITE_OK)
+        return store_error(s, "open the run folder's file", err);
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, BUSY_MS);
+    return 0;
+}
+
+static int open_for_writing(store *s, error *err)
+{
+    struct stat info;
+    bool was_there = stat(s->path, &info) == 0;
+    TRY(open_file(s, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err));
+    if (sqlite3_db_readonly(s->db, "main") == 1)
+        return error_set(err, E_IO, "no permission to write %s", s->path);
+    bool empty = false;
+    if (was_there)
+        TRY(recognise(s, &empty, err)); /* before the WAL pragma would write to it */
+    /* FULL: in WAL mode a commit is on the disk when it returns, not only in the cache.
+     */
+    TRY(run_sql(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+                "switch to a write-ahead log", err));
+    return make_schema(s, err);
+}
+
+int store_open(store **out, const char *dir, bool create, error *err)
+{
+    struct stat info;
+    store *s;
+    TRY(store_new(&s, dir, err));
+    int rc = 0;
+    if (create)
+        rc = make_folders(dir, err);
+    else if (stat(s->path, &info) != 0)
+        rc = error_set(err, E_IO, "%s is not a run folder: cannot open %s: %s", dir,
+                       s->path, strerror(errno));
+    if (rc == 0)
+        rc = open_for_writing(s, err);
+    if (rc < 0) {
+        store_close(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+/* A finished file in WAL mode, in a folder where nobody may write, can only be read when
+ * SQLite is told that nothing will change it; `?immutable=1` says so. */
+static int open_immutable(store *s, error *err)
+{
+    text uri = {0};
+    int rc = text_add_string(&uri, "file:", err);
+    for (const char *p = s->path; *p && rc == 0; p++)
+        rc = strchr("%?#", *p) ? text_add_format(&uri, err, "%%%02x", *p)
+                               : text_add(&uri, p, 1, err);
+    if (rc == 0)
+        rc = text_add_string(&uri, "?immutable=1", err);
+    sqlite3_close(s->db);
+    s->db = NULL;
+    if (rc == 0)
+        rc = open_file(s, uri.s, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
+    text_free(&uri);
+    return rc;
+}
+
+static int open_for_reading(store *s, error *err)
+{
+    bool empty = false;
+    TRY(open_file(s, s->path, SQLITE_OPEN_READONLY, err));
+    int rc = recognise(s, &empty, err);
+    if (rc == E_IO && access(s->dir, W_OK) != 0) {
+        TRY(open_immutable(s, err));
+        rc = recognise(s, &empty, err);
+    }
+    if (rc == 0 && empty)
+        rc =
+            error_set(err, E_FORMAT, "%s is empty: no run was ever begun in it", s->path);
+    return rc;
+}
+
+int store_open_readonly(store **out, const char *dir, error *err)
+{
+    struct stat info;
+    store *s;
+    TRY(store_new(&s, dir, err));
+    int rc = stat(s->path, &info) == 0
+                 ? open_for_reading(s, err)
+                 : error_set(err, E_IO, "%s is not a run folder: cannot open %s: %s", dir,
+                             s->path, strerror(errno));
+    if (rc < 0) {
+        store_close(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void store_close(store *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < N_STATEMENTS; i++)
+        sqlite3_finalize(s->statements[i]);
+    sqlite3_close(s->db);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd); /* lets the lock go */
+    free(s->dir);
+    free(s->path);
+    free(s);
+}
+
+/* ---- The memo ---- */
+
+int store_memo_get(store *s, const char *key, char **value, size_t *n, bool *foreign,
+                   error *err)
+{
+    sqlite3_stmt *q;
+    TRY(store_query(s, SQL_MEMO_GET, &q, err, "s", key));
+    int rc = store_next(s, q, "look up a score", err);
+    if (rc <= 0)
+        return rc;
+    size_t bytes = (size_t)sqlite3_column_bytes(q, 0);
+    char *copy = bytes_copy(sqlite3_column_blob(q, 0), bytes);
+    bool other = (uint64_t)sqlite3_column_int64(q, 1) != s->run;
+    store_done(q);
+    if (!copy)
+        return error_memory(err, bytes);
+    *value = copy;
+    *n = bytes;
+    if (foreign)
+        *foreign = other;
+    return 1;
+}
+
+int store_memo_put(store *s, const char *key, const void *value, size_t n, error *err)
+{
+    return store_execute(s, SQL_MEMO_PUT, "record a score", err, "sib", key,
+                         (int64_t)s->run, value, n);
+}
