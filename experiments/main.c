@@ -15,6 +15,8 @@
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_COMMANDS = 32 };
 
 static const command *const commands[] = {
+    &cmd_show,
+    &cmd_list,
     NULL,
 };
 
