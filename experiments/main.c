@@ -15,9 +15,7 @@
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_COMMANDS = 32 };
 
 static const command *const commands[] = {
-    &cmd_show,
-    &cmd_list,
-    NULL,
+    &cmd_score, &cmd_show, &cmd_list, &cmd_inspect, &cmd_tokenize, NULL,
 };
 
 /* How the groups of command.group are introduced, in this order. */
@@ -36,10 +34,15 @@ static void print_usage(FILE *to)
             "Finds prompts for language models by evolution, and says honestly whether\n"
             "the best one beats the prompt it started from.\n");
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
-        fprintf(to, "\n%s\n", groups[g].title);
-        for (size_t i = 0; commands[i]; i++)
-            if (strcmp(commands[i]->group, groups[g].group) == 0)
-                fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        bool titled = false;
+        for (size_t i = 0; commands[i]; i++) {
+            if (strcmp(commands[i]->group, groups[g].group) != 0)
+                continue;
+            if (!titled)
+                fprintf(to, "\n%s\n", groups[g].title);
+            titled = true;
+            fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        }
     }
     fprintf(to, "\n'lamarck COMMAND --help' tells all about one of them; "
                 "'lamarck --version' says which lamarck this is.\n");
