@@ -42,9 +42,9 @@ typedef struct genome_spec {
 } genome_spec;
 
 /* A word carries the white space before it, so that rendering gives back the user's own
- * text byte for byte. */
+ * text byte for byte. White space is that of ASCII. */
 typedef struct word {
-    char *space; /* "", " ", "\n\n"; owned */
+    char *space; /* "", " ", "\n\n"; only a gene's first word may have ""; owned */
     char *s;     /* never empty, no white space inside; owned */
     bool frozen; /* no operator may touch, move or part it from a frozen neighbour */
 } word;
@@ -69,6 +69,10 @@ int genome_new(genome *out, const genome_spec *spec,
                error *err); /* empty genes, lowest numbers */
 int genome_copy(genome *out, const genome *from, error *err);
 void genome_free(genome *g);
+int gene_copy(gene *out, const gene *from, error *err);
+void gene_free(gene *g);
+/* E_ARGUMENT, naming the gene, its value and the bound, when a genome breaks its spec. */
+int genome_check(const genome_spec *spec, const genome *g, error *err);
 
 /* Set a text gene from a string, split at white space (kept). Each phrase of frozen[0..n)
  * that occurs in it on word boundaries freezes its words; a phrase that does not occur is
@@ -79,8 +83,9 @@ int gene_set_text(gene *g, const char *s, const char *const *frozen, size_t n_fr
 int gene_text(const gene *g, text *out, error *err);
 
 /* A canonical text of the whole genome, equal for equal genomes and only for them: the
- * key of duplicate removal and of the store. JSON array of one value per gene. Appended
- * to *out. */
+ * key of duplicate removal and of the store. JSON array of one value per gene, appended
+ * to *out: TEXT is a string, or, where words are frozen, [string, begin, end, …] with the
+ * runs of frozen words; CHOICE an index; DEMOS an array of indices; NUMBER a number. */
 int genome_serialise(const genome_spec *spec, const genome *g, text *out, error *err);
 /* The reverse. E_FORMAT when it does not fit the spec. Frozen marks travel too. */
 int genome_parse(genome *out, const genome_spec *spec, const char *s, size_t n,

@@ -1,4 +1,4 @@
-/* Variation: small units in a table, and the bandit that gives each its share.
+/* Variation: small units in a table.
  *
  * Operators change a genome in place. They draw from the rng handed in and from nothing
  * else, so a child depends only on (parents, rng, proposer's answers). */
@@ -29,15 +29,27 @@ typedef struct variation {
     size_t n_others;
 } variation;
 
+typedef enum operator_needs {
+    NEEDS_NOTHING,
+    NEEDS_LEXICON,
+    NEEDS_PROPOSER
+} operator_needs;
+
 /* Returns 1: changed; 0: nothing it could do here (genome untouched); or an error. */
 typedef struct variation_operator {
     const char *name; /* "delete", "swap", "lexicon", "model", "demo_add"… */
     gene_kind kind;   /* the genes it works on */
+    operator_needs needs;
     int (*apply)(const variation *v, genome *g, size_t gene, error *err);
 } variation_operator;
 
 extern const variation_operator variation_operators[];
 extern const size_t n_variation_operators;
+
+/* Whether the operator can ever do anything to this gene: right kind, more than one
+ * option, a lexicon, a proposer… */
+bool operator_suits(const variation_operator *op, const gene_spec *spec,
+                    const proposer *proposer);
 
 /* Homologous crossover: TEXT genes are aligned word by word (Needleman-Wunsch on equal
  * words) and each differing stretch comes from one parent or the other; DEMOS are mixed
@@ -45,10 +57,7 @@ extern const size_t n_variation_operators;
 int genome_crossover(const variation *v, const genome *a, const genome *b, genome *out,
                      error *err);
 
-/* ---- Adaptive operator selection: probability matching (Thierens 2005, An adaptive
- * pursuit strategy, eq. 1-3) on improvement credit, with a floor for every operator. ----
- */
-
+/* What an operator has earned; the bandit that keeps it is in bandit.h. */
 typedef struct operator_rate {
     const char *name;
     double rate;    /* current probability; rates sum to 1 */

@@ -1,0 +1,84 @@
+/* Random search: the genetic algorithm's initial step, for ever. The baseline: same
+ * genome, same first operators, same racing, no inheritance. */
+#include "search_state.h"
+
+#include <stdlib.h>
+
+enum { BARREN_MOST = 10 };
+
+typedef struct random_search {
+    record **batch;
+    size_t n_batch;
+    size_t barren;
+} random_search;
+
+static int random_init(search *s, error *err)
+{
+    random_search *self = s->state;
+    size_t most = s->options.population + s->problem.n_seeds + 1;
+    self->batch = array_new(most, sizeof(void *));
+    s->population = array_new(1, sizeof(void *));
+    return self->batch && s->population ? 0 : error_memory(err, most * sizeof(void *));
+}
+
+static void random_free(search *s)
+{
+    random_search *self = s->state;
+    free(self->batch);
+}
+
+static int random_ask(search *s, error *err)
+{
+    random_search *self = s->state;
+    if (!s->heat.open && self->barren < BARREN_MOST) {
+        while (self->n_batch < s->options.population) {
+            record *r = NULL;
+            TRY(breed_initial(s, &r, err));
+            if (!r)
+                break;
+            self->batch[self->n_batch++] = r;
+        }
+        size_t n = self->n_batch;
+        if (n == 0)
+            return 0;
+        if (s->n_population) /* races against the best so far, not counted in the batch */
+            self->batch[n++] = s->population[0];
+        TRY(heat_begin(s, self->batch, n, err));
+    }
+    return heat_ask(s, err);
+}
+
+static int random_tell(search *s, error *err)
+{
+    random_search *self = s->state;
+    TRY(heat_tell(s, err));
+    if (s->heat.open)
+        return 0;
+    for (size_t i = 0; i < self->n_batch; i++) {
+        record *r = self->batch[i];
+        if (!r->public.alive)
+            continue;
+        record *loser = r;
+        if (s->n_population == 0 || record_compare(&r, &s->population[0]) < 0) {
+            loser = s->n_population ? s->population[0] : NULL;
+            s->population[0] = r;
+            s->n_population = 1;
+        }
+        if (loser)
+            loser->public.alive = false;
+    }
+    self->barren = s->n_population ? 0 : self->barren + 1;
+    self->n_batch = 0;
+    s->generation++;
+    return 0;
+}
+
+const search_type search_random = {
+    .name = "random",
+    .summary = "random search: fresh candidates by the same first step, for ever",
+    .state_size = sizeof(random_search),
+    .init = random_init,
+    .ask = random_ask,
+    .tell = random_tell,
+    .free = random_free,
+};

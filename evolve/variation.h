@@ -1,0 +1,46 @@
+/* What the operator files share: random picks, and the operators themselves, which
+ * operators.c puts in its table. Private to evolve/. */
+#ifndef LAMARCK_EVOLVE_VARIATION_H
+#define LAMARCK_EVOLVE_VARIATION_H
+
+#include "operators.h"
+
+/* Uniform in [0, n); n > 0. */
+size_t pick_below(gsl_rng *rng, size_t n);
+
+/* A span of `*length` words or fewer (always fewer than are needed to break a law of
+ * words.h) that may be removed, or, with `removable` false, merely holds no frozen word.
+ * Uniform over the places of that length. Returns false when there is none. */
+bool pick_span(gsl_rng *rng, const gene *g, size_t length, bool removable, size_t *begin,
+               size_t *end);
+/* 1, 2 or 3 words: 0.6, 0.25, 0.15. */
+size_t pick_length(gsl_rng *rng);
+/* A place where words may be inserted; false when there is none. */
+bool pick_place(gsl_rng *rng, const gene *g, size_t *at);
+/* How many words the gene may still grow by, given that `removed` go. */
+size_t words_room(const gene_spec *spec, const gene *g, size_t removed);
+
+/* operators_order.c: the gene's own words, rearranged */
+int operator_delete(const variation *v, genome *g, size_t which, error *err);
+int operator_swap(const variation *v, genome *g, size_t which, error *err);
+int operator_duplicate(const variation *v, genome *g, size_t which, error *err);
+int operator_move(const variation *v, genome *g, size_t which, error *err);
+/* operators_words.c: words from elsewhere */
+int operator_insert(const variation *v, genome *g, size_t which, error *err);
+int operator_borrow(const variation *v, genome *g, size_t which, error *err);
+int operator_lexicon(const variation *v, genome *g, size_t which, error *err);
+int operator_lexicon_insert(const variation *v, genome *g, size_t which, error *err);
+int operator_model(const variation *v, genome *g, size_t which, error *err);
+int operator_model_insert(const variation *v, genome *g, size_t which, error *err);
+/* operators_values.c: choices, demonstrations, numbers */
+int operator_choice_flip(const variation *v, genome *g, size_t which, error *err);
+int operator_demo_add(const variation *v, genome *g, size_t which, error *err);
+int operator_demo_drop(const variation *v, genome *g, size_t which, error *err);
+int operator_demo_swap(const variation *v, genome *g, size_t which, error *err);
+int operator_demo_reorder(const variation *v, genome *g, size_t which, error *err);
+int operator_number_step(const variation *v, genome *g, size_t which, error *err);
+
+/* A gene at its initial step: `size` distinct random demonstrations. */
+int demos_draw(gsl_rng *rng, const gene_spec *spec, gene *g, size_t size, error *err);
+
+#endif
