@@ -65,13 +65,10 @@ static void source_free(gene_source *s)
     texts_free(s->options, s->n_options);
 }
 
-void experiment_free(experiment *e)
+void experiment_free_genes(experiment *e)
 {
-    if (!e)
-        return;
     for (size_t i = 0; i < e->n_seeds; i++)
         genome_free(&e->seeds[i]);
-    free(e->seeds);
     for (size_t i = 0; i < e->spec.n_genes; i++) {
         if (e->sources)
             source_free(&e->sources[i]);
@@ -80,9 +77,23 @@ void experiment_free(experiment *e)
             free(e->demos[i].separator);
         }
     }
+    free(e->seeds);
     free(e->sources);
     free(e->demos);
     free(e->genes);
+    e->seeds = NULL;
+    e->n_seeds = 0;
+    e->sources = NULL;
+    e->demos = NULL;
+    e->genes = NULL;
+    e->spec = (genome_spec){0};
+}
+
+void experiment_free(experiment *e)
+{
+    if (!e)
+        return;
+    experiment_free_genes(e);
     prompt_template_free(&e->prompt);
     splits_free(e->splits);
     dataset_free(e->data);

@@ -113,6 +113,13 @@ void experiment_free(experiment *e);
 int experiment_dump(const experiment *e, char **out, error *err);
 int experiment_restore(experiment **out, const char *json, error *err);
 
+/* Put another prompt in the place of the experiment's template and genes: a file with a
+ * template whose variables are data fields and {{target}}; or, when it begins with [, a
+ * JSON list of {"role", "content"} messages. spec then has no genes and seeds[0] is the
+ * one candidate there is. The file's last newline is not part of the prompt. On failure
+ * the experiment is as it was. */
+int experiment_replace_prompt(experiment *e, const char *path, error *err);
+
 /* Open its model. A name that is known ("smollm2") is looked up again where model_path is
  * gone, and the error says how to fetch it. */
 int experiment_open_model(const experiment *e, model **out, error *err);

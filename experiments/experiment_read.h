@@ -25,10 +25,23 @@ extern const char *const fitness_names[4], *const overflow_words[3], *const gene
 int experiment_read_data(experiment_reader *r, error *err);
 int experiment_read_genes(experiment_reader *r, error *err);
 int experiment_read_template(experiment_reader *r, error *err);
+/* One text with variables. */
+int template_parse_at(const yaml_node *node, template_text *out, error *err);
+/* A template (a text, or a list of messages), checked for its shape. */
+int template_read(const yaml_node *node, prompt_template *out, error *err);
+/* E_FORMAT for a variable that is neither a field, {{target}} nor (not `in_demos`: there
+ * only choices and numbers) a gene. */
+int template_check_variables(const experiment *e, const template_text *t,
+                             const yaml_node *at, bool in_demos, error *err);
+/* Release genes, their sources and the candidates made of them. */
+void experiment_free_genes(experiment *e);
 int experiment_read_fitness(experiment_reader *r, error *err);
 /* After genes and template: every variable known, every gene used, seeds made. */
 int experiment_check_variables(const experiment_reader *r, error *err);
 int experiment_make_seeds(experiment_reader *r, error *err);
+
+/* The name of the model that ./setup fetches. */
+extern const char model_known_name[];
 
 /* folder/path, or path when it is absolute. New. */
 int path_join(const char *folder, const char *path, char **out, error *err);
