@@ -135,7 +135,7 @@ static void fill_verdict(void)
 {
     for (size_t i = 0; i < FINAL; i++) {
         run.seed_each[i] = -2.3 + 0.8 * sin((double)i);
-        run.best_each[i] = run.seed_each[i] + 0.9 + 0.7 * sin(1.7 * (double)i);
+        run.best_each[i] = run.seed_each[i] + 0.9 + 1.2 * sin(1.7 * (double)i);
     }
     run.selection[0] = (split_score){37, -0.81, 0.09, 50, NULL};
     run.selection[1] = (split_score){23, -0.95, 0.1, 50, NULL};
