@@ -183,7 +183,7 @@ static int add_token(token_list *l, int32_t id, size_t begin, error *err)
 /* One call of tokenizer_encode. */
 typedef struct encoder {
     const tokenizer *t;
-    const mapped_text *part; /* what is being cut into words */
+    mapped_text part; /* what is being cut into words */
     bpe_work work;
     token_list *out;
 } encoder;
@@ -191,15 +191,15 @@ typedef struct encoder {
 static int encode_word(void *context, size_t begin, size_t n, error *err)
 {
     encoder *e = context;
-    const char *word = e->part->s + begin;
+    const char *word = e->part.s + begin;
     int32_t whole =
         e->t->whole_words ? vocabulary_find_bytes(e->t->vocabulary, word, n) : -1;
     if (whole >= 0)
-        return add_token(e->out, whole, mapped_origin(e->part, begin), err);
+        return add_token(e->out, whole, mapped_origin(&e->part, begin), err);
     TRY(bpe_merge(e->t->bpe, word, n, &e->work, err));
     for (size_t i = 0; i < e->work.n; i++) {
         const bpe_symbol *s = &e->work.symbols[i];
-        TRY(add_token(e->out, s->id, mapped_origin(e->part, begin + s->begin), err));
+        TRY(add_token(e->out, s->id, mapped_origin(&e->part, begin + s->begin), err));
     }
     return 0;
 }
@@ -209,12 +209,12 @@ static int encode_ordinary(encoder *e, const mapped_text *part, error *err)
 {
     if (part->n == 0)
         return 0;
-    mapped_text seen = *part;
     if (e->t->composes)
-        TRY(mapped_compose(&seen, part, err));
-    e->part = &seen;
-    int rc = pretokenizer_split(e->t->pre, seen.s, seen.n, encode_word, e, err);
-    mapped_free(&seen);
+        TRY(mapped_compose(&e->part, part, err));
+    else
+        e->part = *part;
+    int rc = pretokenizer_split(e->t->pre, e->part.s, e->part.n, encode_word, e, err);
+    mapped_free(&e->part);
     return rc;
 }
 

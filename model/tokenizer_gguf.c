@@ -40,7 +40,7 @@ static int read_arrays(const gguf *g, tokenizer_source *s, error *err)
     TRY(gguf_get_strings(g, "tokenizer.ggml.merges", &s->merges, &s->n_merges, err));
     int typed = gguf_get_ints(g, "tokenizer.ggml.token_type", &s->types, &n_types, err);
     TRY(typed);
-    if (typed && n_types != s->n_tokens)
+    if (typed && s->n_tokens && n_types != s->n_tokens)
         return error_set(err, E_FORMAT,
                          "tokenizer.ggml.token_type has %zu entries for %zu tokens",
                          n_types, s->n_tokens);
