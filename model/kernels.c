@@ -11,16 +11,17 @@
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
-enum { LANES = 16, TILE_ROWS = 14 };
+enum { LANES = 16, TILE_ROWS = 14, DEPTH = 640 };
 #elif defined(__AVX2__)
 #include <immintrin.h>
-enum { LANES = 8, TILE_ROWS = 6 };
+enum { LANES = 8, TILE_ROWS = 6, DEPTH = 384 };
 #else
-enum { LANES = 4, TILE_ROWS = 4 };
+enum { LANES = 4, TILE_ROWS = 4, DEPTH = 384 };
 #endif
-/* Rows of a b panel per pass: the panel's slice stays in the first-level cache while all
- * row tiles go by. */
-enum { PANEL = 2 * LANES, DEPTH = 256 };
+enum { PANEL = 2 * LANES };
+/* DEPTH: rows of a b panel per pass, so that the slice stays in the nearest caches while
+ * all row tiles go by. Measured: longer slices win as long as half the second-level cache
+ * holds them, since each pass loads and stores c once more. */
 
 #define INLINE      static inline __attribute__((always_inline))
 #define JOIN_(a, b) a##b
@@ -125,7 +126,8 @@ typedef void tile_function(size_t k, const float *a, size_t lda, const float *b,
     }
 #define TILES(ROWS) TILE(ROWS, 1) TILE(ROWS, 2)
 TILES(1)
-TILES(2) TILES(3) TILES(4)
+TILES(2)
+TILES(3) TILES(4)
 #if defined(__AVX2__)
     TILES(5) TILES(6)
 #endif
@@ -182,13 +184,14 @@ static void product(size_t m, size_t n, size_t k, const float *a, size_t lda,
                     const float *b, size_t ldb, size_t panel_stride, float *c, size_t ldc,
                     bool add)
 {
+    size_t n_slices = k == 0 ? 1 : (k + DEPTH - 1) / DEPTH;
     for (size_t j = 0; j < n; j += PANEL) {
         size_t columns = n - j < PANEL ? n - j : PANEL;
         const float *panel = b + j / PANEL * panel_stride;
-        for (size_t r = 0; r < k; r += DEPTH) {
-            size_t depth = k - r < DEPTH ? k - r : DEPTH;
+        for (size_t t = 0; t < n_slices; t++) {
+            size_t r = k * t / n_slices, depth = k * (t + 1) / n_slices - r;
             product_slice(m, columns, depth, a + r, lda, panel + r * ldb, ldb, c + j, ldc,
-                          add || r > 0);
+                          add || t > 0);
         }
     }
 }

@@ -84,14 +84,15 @@ static int node_split(trie *t, size_t x, size_t at, error *err)
 }
 
 /* Hang a row whose first `shared` tokens are on the path that ends in *leaf. */
-static int hang_row(trie *t, const plan_row *row, size_t shared, size_t *leaf, error *err)
+static int hang_row(trie *t, const plan_row *row, size_t shared, bool part, size_t *leaf,
+                    error *err)
 {
     size_t x = *leaf;
     while (x != plan_none && t->nodes[x].start >= shared)
         x = t->nodes[x].parent;
     if (x != plan_none && shared < t->nodes[x].start + t->nodes[x].n)
         TRY(node_split(t, x, shared, err));
-    else if (x != plan_none && t->nodes[x].first_child == plan_none) {
+    else if (x != plan_none && t->nodes[x].first_child == plan_none && !part) {
         /* the row before is a prefix of this one: same node, more tokens */
         node *old = &t->nodes[x];
         old->tokens = row->tokens + old->start;
@@ -106,7 +107,8 @@ static int hang_row(trie *t, const plan_row *row, size_t shared, size_t *leaf, e
     return 0;
 }
 
-static int grow(trie *t, const plan_row *rows, const size_t *order, size_t n, error *err)
+static int grow(trie *t, const plan_row *rows, const size_t *order, size_t n, bool part,
+                error *err)
 {
     size_t leaf = plan_none;
     for (size_t i = 0; i < n; i++) {
@@ -114,7 +116,7 @@ static int grow(trie *t, const plan_row *rows, const size_t *order, size_t n, er
         size_t shared = i > 0 ? common_prefix(&rows[order[i - 1]], row) : 0;
         if (i > 0 && shared == row->n)
             continue; /* equal to the row before */
-        TRY(hang_row(t, row, shared, &leaf, err));
+        TRY(hang_row(t, row, shared, part, &leaf, err));
     }
     return 0;
 }
@@ -221,7 +223,7 @@ static int add_wants(plan *p, const plan_row *rows, const size_t *order, size_t 
     return 0;
 }
 
-int plan_make(plan *out, const plan_row *rows, size_t n, size_t max_segment, error *err)
+int plan_make(plan *out, const plan_row *rows, size_t n, plan_cuts cuts, error *err)
 {
     plan p = {0};
     trie t = {.first_root = plan_none, .last_root = plan_none};
@@ -236,12 +238,12 @@ int plan_make(plan *out, const plan_row *rows, size_t n, size_t max_segment, err
             void *out;
         } context = {.in = rows};
         qsort_r(order, n, sizeof(*order), compare_rows, context.out);
-        rc = grow(&t, rows, order, n, err);
+        rc = grow(&t, rows, order, n, cuts.at_row_ends, err);
     }
     if (rc == 0 && (last_of = array_new(t.n, sizeof(*last_of))) == NULL)
         rc = error_memory(err, t.n * sizeof(*last_of));
     if (rc == 0)
-        rc = flatten(&p, &t, last_of, max_segment, err);
+        rc = flatten(&p, &t, last_of, cuts.max_segment, err);
     if (rc == 0)
         rc = add_wants(&p, rows, order, n, err);
     free(last_of);

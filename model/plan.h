@@ -44,8 +44,15 @@ typedef struct plan {
     size_t n_positions; /* sum of the segments' tokens */
 } plan;
 
-/* Rows may be prefixes of each other or equal. No segment is longer than max_segment. */
-int plan_make(plan *out, const plan_row *rows, size_t n, size_t max_segment, error *err);
+/* How segments are cut beyond what sharing asks for. */
+typedef struct plan_cuts {
+    size_t max_segment; /* no segment is longer */
+    bool at_row_ends; /* every row ends where a segment ends, so that more can hang there
+                       */
+} plan_cuts;
+
+/* Rows may be prefixes of each other or equal. */
+int plan_make(plan *out, const plan_row *rows, size_t n, plan_cuts cuts, error *err);
 void plan_free(plan *p);
 
 #endif

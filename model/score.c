@@ -7,19 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static size_t segment_limit(const session *s)
-{
-    return s->max_chunk < MAX_SEGMENT ? s->max_chunk : MAX_SEGMENT;
-}
 
 /* Plan what `set` asks for, and walk it. With targets, each row runs up to its last
  * target but one token; without, whole, and only its last position is wanted. */
@@ -36,7 +23,7 @@ static int plan_and_walk(session *s, const row_set *set, bool targets, walk_visi
                           : (plan_row){r->tokens, r->n, 1};
         s->counters.row_tokens += r->n;
     }
-    int rc = plan_make(&p, rows, set->n, segment_limit(s), err);
+    int rc = plan_make(&p, rows, set->n, walk_cuts(s, false), err);
     free(rows);
     if (rc == 0)
         rc = plan_walk(s, &p, v, NULL, err);
@@ -74,7 +61,7 @@ static int score_visit(walk_visitor *v, const plan_want *wants, size_t n,
 static int scorer_open(scorer *sc, const row_set *set, error *err)
 {
     size_t n = 0;
-    *sc = (scorer){.visitor = {score_visit},
+    *sc = (scorer){.visitor = {.visit = score_visit},
                    .set = set,
                    .offsets = array_new(set->n + 1, sizeof(*sc->offsets))};
     if (sc->offsets == NULL)
@@ -111,7 +98,7 @@ static row_score sum_row(const scorer *sc, size_t i)
 int model_score(session *s, const row *rows, size_t n, row_score *out,
                 double *token_logprobs, error *err)
 {
-    double began = now_seconds();
+    double began = session_clock();
     scorer sc = {0};
     row_set set = {0};
     if (n == 0)
@@ -127,7 +114,7 @@ int model_score(session *s, const row *rows, size_t n, row_score *out,
         memcpy(token_logprobs, sc.logprobs, sc.offsets[n] * sizeof(double));
     scorer_close(&sc);
     row_set_free(&set);
-    s->counters.seconds += now_seconds() - began;
+    s->counters.seconds += session_clock() - began;
     return rc;
 }
 
@@ -175,7 +162,7 @@ static int ask_visit(walk_visitor *v, const plan_want *wants, size_t n,
 int model_next(session *s, const row *rows, size_t n, size_t k, int32_t *ids,
                double *logprobs, error *err)
 {
-    double began = now_seconds();
+    double began = session_clock();
     size_t V = s->weights->shape.V, total;
     row_set set = {0};
     if (n == 0)
@@ -184,7 +171,7 @@ int model_next(session *s, const row *rows, size_t n, size_t k, int32_t *ids,
         return error_set(err, E_ARGUMENT, "%zu next tokens: must be in 1..%zu", k, V);
     if (!size_mul(n, k, &total))
         return error_memory(err, SIZE_MAX);
-    asker a = {.visitor = {ask_visit},
+    asker a = {.visitor = {.visit = ask_visit},
                .V = V,
                .k = k,
                .ids = array_new(total, sizeof(*a.ids)),
@@ -203,6 +190,6 @@ int model_next(session *s, const row *rows, size_t n, size_t k, int32_t *ids,
     free(a.ids);
     free(a.logprobs);
     row_set_free(&set);
-    s->counters.seconds += now_seconds() - began;
+    s->counters.seconds += session_clock() - began;
     return rc;
 }

@@ -81,6 +81,9 @@ int kv_block_new(session *s, kv_block **out, kv_block *parent, size_t first,
 void kv_block_free(session *s, kv_block *b);
 uint64_t kv_block_bytes(const session *s, size_t capacity);
 
+/* Seconds of a clock that never goes back. */
+double session_clock(void);
+
 /* E_INTERRUPTED when the flag is up. */
 int session_check_interrupt(const session *s, error *err);
 

@@ -3,6 +3,12 @@
 
 #include <stdlib.h>
 
+plan_cuts walk_cuts(const session *s, bool at_row_ends)
+{
+    size_t most = s->max_chunk < MAX_SEGMENT ? s->max_chunk : MAX_SEGMENT;
+    return (plan_cuts){.max_segment = most, .at_row_ends = at_row_ends};
+}
+
 typedef struct walker {
     session *s;
     const plan *plan;
@@ -68,7 +74,7 @@ static int visit_logits(walker *w, size_t n_wanted, error *err)
             if (!s->stats[i].finite)
                 return error_set(err, E_NUMERIC,
                                  "row %zu: the logits after token %zu are not numbers",
-                                 wants->row, wants->position);
+                                 w->visitor->first_row + wants->row, wants->position);
             TRY(w->visitor->visit(w->visitor, wants, w->first_want[done + i + 1] - from,
                                   s->logits + i * V, &s->stats[i], err));
         }

@@ -9,11 +9,14 @@
 /* Segments longer than this are parted, so that walks can be packed well. */
 enum { MAX_SEGMENT = 256 };
 
+plan_cuts walk_cuts(const session *s, bool at_row_ends);
+
 /* What one row of logits serves: the wants of one position. */
 typedef struct walk_visitor {
     /* Takes logits (V) and their statistics for wants[0..n). */
     int (*visit)(struct walk_visitor *v, const plan_want *wants, size_t n,
                  const float *logits, const logit_stats *stats, error *err);
+    size_t first_row; /* what error messages add to the plan's row numbers */
 } walk_visitor;
 
 /* Compute every segment of the plan; the blocks of keys and values are released as soon

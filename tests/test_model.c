@@ -1,0 +1,413 @@
+/* Scoring on both backends against independent references, and that nothing but a row
+ * itself decides its numbers. */
+#include "engine_fixture.h"
+#include "fixture.h"
+#include "scratch.h"
+
+#include "../model/gguf.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const backend_names[] = {"ref", "cpu"};
+
+/* Per token. The reference is float64 on the same weights; float32 transformers differ
+ * from it by up to 4e-5 in a logit. */
+static const double tolerance = 1e-4;
+
+static void check_row(const json_t *want, const row_score *got, const double *logprobs)
+{
+    const json_t *list = json_object_get(want, "logprobs");
+    assert_int_equal(got->n_targets, json_array_size(list));
+    assert_int_equal(got->n_first,
+                     json_integer_value(json_object_get(want, "n_first")));
+    double sum = 0;
+    for (size_t t = 0; t < got->n_targets; t++) {
+        double expected = json_number_value(json_array_get(list, t));
+        if (!(fabs(logprobs[t] - expected) < tolerance))
+            fail_msg("target %zu: %.7f instead of %.7f", t, logprobs[t], expected);
+        sum += logprobs[t];
+    }
+    assert_true(sum == got->logprob);
+}
+
+static void scores_of_tiny_models_equal_the_reference(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_tiny_models * 2; i++) {
+        engine_fixture f;
+        row_score scores[16];
+        double logprobs[16 * 64];
+        error err = {0};
+        engine_fixture_open(&f, tiny_models[i / 2]);
+        session *s = must_open(f.model, backend_names[i % 2], 2, 0, OVERFLOW_ERROR);
+        must(model_score(s, f.rows, f.n_rows, scores, logprobs, &err), &err);
+        size_t at = 0;
+        for (size_t r = 0; r < f.n_rows; at += scores[r].n_targets, r++)
+            check_row(json_array_get(json_object_get(f.reference, "rows"), r), &scores[r],
+                      logprobs + at);
+        session_close(s);
+        engine_fixture_close(&f);
+    }
+}
+
+/* ln of the softmax denominator of a JSON array of logits. */
+static double log_total(const json_t *logits)
+{
+    double max = -INFINITY, sum = 0;
+    for (size_t i = 0; i < json_array_size(logits); i++)
+        max = fmax(max, json_number_value(json_array_get(logits, i)));
+    for (size_t i = 0; i < json_array_size(logits); i++)
+        sum += exp(json_number_value(json_array_get(logits, i)) - max);
+    return max + log(sum);
+}
+
+static void next_tokens_of_one_model(const engine_fixture *f, const char *backend)
+{
+    error err = {0};
+    size_t V = model_describe(f->model)->n_vocabulary;
+    int32_t *ids = array_new(f->n_rows * V, sizeof(*ids));
+    double *logprobs = array_new(f->n_rows * V, sizeof(*logprobs));
+    session *s = must_open(f->model, backend, 2, 0, OVERFLOW_ERROR);
+    must(model_next(s, f->rows, f->n_rows, V, ids, logprobs, &err), &err);
+    for (size_t r = 0; r < f->n_rows; r++) {
+        const json_t *rows = json_object_get(f->reference, "rows");
+        const json_t *logits = json_object_get(json_array_get(rows, r), "logits");
+        if (!json_is_array(logits))
+            continue;
+        double total = log_total(logits);
+        for (size_t i = 0; i < V; i++) {
+            size_t at = r * V + i;
+            double x = json_number_value(json_array_get(logits, (size_t)ids[at]));
+            assert_true(fabs(logprobs[at] - (x - total)) < tolerance);
+            assert_true(i == 0 || logprobs[at] <= logprobs[at - 1]);
+        }
+    }
+    session_close(s);
+    free(ids);
+    free(logprobs);
+}
+
+static void next_tokens_equal_the_reference_logits(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_tiny_models * 2; i++) {
+        engine_fixture f;
+        engine_fixture_open(&f, tiny_models[i / 2]);
+        next_tokens_of_one_model(&f, backend_names[i % 2]);
+        engine_fixture_close(&f);
+    }
+}
+
+/* ---- Invariance ---- */
+
+static double score_one(session *s, const row *r)
+{
+    row_score score;
+    error err = {0};
+    must(model_score(s, r, 1, &score, NULL, &err), &err);
+    return score.logprob;
+}
+
+/* Bit for bit: alone, in a batch, in the reverse order, with other threads, with so
+ * little memory that walks are short and blocks come and go. */
+static void check_company(const model *m, const row *rows, size_t n, const char *backend,
+                          uint64_t little)
+{
+    error err = {0};
+    row *reversed = array_new(n, sizeof(*reversed));
+    row_score *batch = array_new(n, sizeof(*batch)), *other = array_new(n, sizeof(*other));
+    session *one = must_open(m, backend, 1, 0, OVERFLOW_ERROR);
+    session *three = must_open(m, backend, 3, little, OVERFLOW_ERROR);
+    must(model_score(one, rows, n, batch, NULL, &err), &err);
+    for (size_t i = 0; i < n; i++)
+        reversed[i] = rows[n - 1 - i];
+    must(model_score(three, reversed, n, other, NULL, &err), &err);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(batch[i].logprob == other[n - 1 - i].logprob);
+        assert_true(batch[i].logprob == score_one(i % 2 ? one : three, &rows[i]));
+    }
+    session_close(one);
+    session_close(three);
+    free(reversed);
+    free(batch);
+    free(other);
+}
+
+static void a_row_does_not_feel_its_company(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_tiny_models * 2; i++) {
+        engine_fixture f;
+        engine_fixture_open(&f, tiny_models[i / 2]);
+        check_company(f.model, f.rows, f.n_rows, backend_names[i % 2], 260 << 10);
+        engine_fixture_close(&f);
+    }
+}
+
+static void what_rows_share_is_computed_once(void **state)
+{
+    (void)state;
+    engine_fixture f;
+    engine_fixture_open(&f, "tiny-f32");
+    int32_t tokens[20] = {3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    int32_t other[20] = {3, 4, 5, 6, 7, 8, 50, 51};
+    row rows[] = {{tokens, 10, 8}, {tokens, 10, 9}, {other, 8, 7}, {tokens, 10, 8}};
+    row_score scores[4];
+    error err = {0};
+    session *s = must_open(f.model, "cpu", 1, 0, OVERFLOW_ERROR);
+    must(model_score(s, rows, 4, scores, NULL, &err), &err);
+    session_counters spent = session_spent(s);
+    assert_int_equal(spent.row_tokens, 38);
+    assert_int_equal(spent.positions, 10); /* 9 of the first, 1 more of the third */
+    assert_int_equal(spent.logit_rows, 3);
+    assert_true(scores[0].logprob == scores[3].logprob && spent.multiply_adds > 0);
+    session_close(s);
+    engine_fixture_close(&f);
+}
+
+/* ---- What is refused ---- */
+
+static void bad_rows_are_refused(void **state)
+{
+    (void)state;
+    engine_fixture f;
+    engine_fixture_open(&f, "tiny-f32");
+    session *s = must_open(f.model, "cpu", 1, 0, OVERFLOW_ERROR);
+    int32_t tokens[100] = {1, 2, 3}, outside[] = {1, 291, 3}, negative[] = {1, -1, 3};
+    const struct {
+        row row;
+        int code;
+        const char *says;
+    } cases[] = {
+        {{tokens, 0, 0}, E_ARGUMENT, "row 1 has no tokens"},
+        {{tokens, 3, 0}, E_ARGUMENT, "row 1 has no context"},
+        {{tokens, 3, 3}, E_ARGUMENT, "row 1 has no targets"},
+        {{outside, 3, 2}, E_ARGUMENT, "token 1 is 291"},
+        {{negative, 3, 2}, E_ARGUMENT, "token 1 is -1"},
+        {{tokens, 65, 2}, E_LIMIT, "row 1 has 65 tokens"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        row rows[] = {{tokens, 3, 2}, cases[i].row};
+        row_score scores[2] = {{.logprob = 7}, {.logprob = 7}};
+        error err = {0};
+        assert_int_equal(model_score(s, rows, 2, scores, NULL, &err), cases[i].code);
+        assert_non_null(strstr(err.text, cases[i].says));
+        assert_true(scores[0].logprob == 7 && scores[1].logprob == 7);
+    }
+    session_close(s);
+    engine_fixture_close(&f);
+}
+
+static void rows_beyond_the_window_are_cut_by_policy(void **state)
+{
+    (void)state;
+    engine_fixture f;
+    engine_fixture_open(&f, "tiny-f32"); /* window 64, bos 1 */
+    session *left = must_open(f.model, "cpu", 1, 0, OVERFLOW_LEFT);
+    session *middle = must_open(f.model, "cpu", 1, 0, OVERFLOW_MIDDLE);
+    int32_t longer[80], cut[64];
+    for (int i = 0; i < 80; i++)
+        longer[i] = 10 + i;
+    row whole = {longer, 80, 77}, fits = {cut, 64, 61};
+    memcpy(cut, longer + 16, sizeof(cut));
+    assert_true(score_one(left, &whole) == score_one(left, &fits));
+    longer[0] = cut[0] = 1;
+    memcpy(cut + 1, longer + 17, 63 * sizeof(*cut));
+    assert_true(score_one(left, &whole) == score_one(left, &fits));
+    memcpy(cut, longer, 31 * sizeof(*cut));
+    memcpy(cut + 31, longer + 47, 33 * sizeof(*cut));
+    assert_true(score_one(middle, &whole) == score_one(middle, &fits));
+    row targets = {longer, 80, 10};
+    row_score score;
+    error err = {0};
+    assert_int_equal(model_score(left, &targets, 1, &score, NULL, &err), E_LIMIT);
+    session_close(left);
+    session_close(middle);
+    engine_fixture_close(&f);
+}
+
+static void sessions_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    engine_fixture f;
+    session *s = NULL;
+    error err = {0};
+    engine_fixture_open(&f, "tiny-f32");
+    session_options quantum = {.backend = "quantum"}, small = {.memory_bytes = 1000};
+    assert_int_equal(session_open(&s, f.model, &quantum, &err), E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "cpu, ref"));
+    assert_int_equal(session_open(&s, f.model, &small, &err), E_MEMORY);
+    assert_null(s);
+    /* room for short chains but not for the whole window */
+    s = must_open(f.model, "cpu", 1, 110 << 10, OVERFLOW_ERROR);
+    int32_t tokens[64] = {0};
+    for (int i = 0; i < 64; i++)
+        tokens[i] = i;
+    row shorter = {tokens, 8, 6}, longest = {tokens, 64, 60};
+    row_score score;
+    must(model_score(s, &shorter, 1, &score, NULL, &err), &err);
+    assert_int_equal(model_score(s, &longest, 1, &score, NULL, &err), E_MEMORY);
+    must(model_score(s, &shorter, 1, &score, NULL, &err), &err);
+    session_close(s);
+    engine_fixture_close(&f);
+}
+
+/* A copy of a tiny model with one float of a tensor replaced. */
+static void write_broken(const char *path, const char *tensor, float value)
+{
+    char from[FIXTURE_PATH_BYTES], *bytes;
+    size_t n;
+    gguf *g;
+    error err = {0};
+    must(file_read(fixture_path(from, "tiny-f32.gguf"), 1 << 24, &bytes, &n, &err), &err);
+    must(gguf_parse(&g, bytes, n, &err), &err);
+    const gguf_tensor *t = gguf_tensor_find(g, tensor);
+    assert_non_null(t);
+    size_t offset = (size_t)((const char *)t->data - bytes);
+    gguf_close(g);
+    memcpy(bytes + offset, &value, sizeof(value));
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    assert_int_equal(fwrite(bytes, 1, n, out), n);
+    assert_int_equal(fclose(out), 0);
+    free(bytes);
+}
+
+static void logits_that_are_not_numbers_are_an_error(void **state)
+{
+    (void)state;
+    char *folder = scratch_new(), path[FIXTURE_PATH_BYTES];
+    snprintf(path, sizeof(path), "%s/broken.gguf", folder);
+    static const float values[] = {NAN, INFINITY};
+    for (size_t i = 0; i < 4; i++) {
+        model *m;
+        error err = {0};
+        int32_t tokens[] = {5, 6, 7, 8};
+        row rows[] = {{tokens, 4, 2}};
+        row_score score;
+        write_broken(path, "output_norm.weight", values[i / 2]);
+        must(model_open(&m, path, &err), &err);
+        session *s = must_open(m, backend_names[i % 2], 1, 0, OVERFLOW_ERROR);
+        assert_int_equal(model_score(s, rows, 1, &score, NULL, &err), E_NUMERIC);
+        assert_non_null(strstr(err.text, "row 0"));
+        session_close(s);
+        model_close(m);
+    }
+    scratch_remove(folder);
+}
+
+static void a_raised_flag_stops_the_call(void **state)
+{
+    (void)state;
+    engine_fixture f;
+    engine_fixture_open(&f, "tiny-f32");
+    session *s = must_open(f.model, "cpu", 1, 0, OVERFLOW_ERROR);
+    volatile int flag = 1;
+    row_score score = {.logprob = 7};
+    error err = {0};
+    session_set_interrupt(s, &flag);
+    assert_int_equal(model_score(s, f.rows, 1, &score, NULL, &err), E_INTERRUPTED);
+    assert_true(score.logprob == 7);
+    flag = 0;
+    must(model_score(s, f.rows, 1, &score, NULL, &err), &err);
+    session_close(s);
+    engine_fixture_close(&f);
+}
+
+static void models_describe_themselves(void **state)
+{
+    (void)state;
+    engine_fixture f;
+    const char *hex, *again;
+    char expected[SHA256_HEX], path[FIXTURE_PATH_BYTES], *bytes;
+    size_t n;
+    error err = {0};
+    engine_fixture_open(&f, "tiny-q4_1");
+    const model_info *info = model_describe(f.model);
+    assert_string_equal(info->family, "llama");
+    assert_string_equal(info->quantisation, "Q4_1");
+    assert_int_equal(info->window, 64);
+    must(file_read(fixture_path(path, "tiny-q4_1.gguf"), 1 << 24, &bytes, &n, &err), &err);
+    must(sha256_hex(bytes, n, expected, &err), &err);
+    free(bytes);
+    must(model_hash(f.model, &hex, &err), &err);
+    must(model_hash(f.model, &again, &err), &err);
+    assert_string_equal(hex, expected);
+    assert_ptr_equal(hex, again);
+    engine_fixture_close(&f);
+}
+
+/* ---- The real model ---- */
+
+static void smollm2_scores_equal_pytorch(void **state)
+{
+    (void)state;
+    const char *path = fixture_model();
+    if (path == NULL)
+        return;
+    model *m;
+    error err = {0};
+    char file[FIXTURE_PATH_BYTES];
+    json_error_t where;
+    must(model_open(&m, path, &err), &err);
+    json_t *data = json_load_file(fixture_path(file, "smollm2-greedy.json"), 0, &where);
+    assert_non_null(data);
+    const json_t *prompts = json_object_get(data, "prompts");
+    size_t n = json_array_size(prompts);
+    row *rows = array_new(n, sizeof(*rows));
+    row_score *scores = array_new(n, sizeof(*scores));
+    int32_t **ids = array_new(n, sizeof(*ids));
+    for (size_t i = 0; i < n; i++) {
+        size_t n_made;
+        const json_t *p = json_array_get(prompts, i);
+        ids[i] = json_ids(json_object_get(p, "ids"), &rows[i].n_context);
+        int32_t *made = json_ids(json_object_get(p, "made"), &n_made);
+        rows[i].n = rows[i].n_context + n_made;
+        ids[i] = array_resize(ids[i], rows[i].n, sizeof(**ids));
+        memcpy(ids[i] + rows[i].n_context, made, n_made * sizeof(*made));
+        rows[i].tokens = ids[i];
+        free(made);
+    }
+    session *s = must_open(m, "cpu", 2, 0, OVERFLOW_ERROR);
+    must(model_score(s, rows, n, scores, NULL, &err), &err);
+    for (size_t i = 0; i < n; i++) {
+        json_t *want = json_object_get(json_array_get(prompts, i), "logprob");
+        if (!(fabs(scores[i].logprob - json_number_value(want)) < 1e-3))
+            fail_msg("prompt %zu: %.6f instead of %.6f", i, scores[i].logprob,
+                     json_number_value(want));
+    }
+    session_close(s);
+    check_company(m, rows, 6, "cpu", 64 << 20);
+    for (size_t i = 0; i < n; i++)
+        free(ids[i]);
+    free(ids);
+    free(rows);
+    free(scores);
+    json_decref(data);
+    model_close(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scores_of_tiny_models_equal_the_reference),
+        cmocka_unit_test(next_tokens_equal_the_reference_logits),
+        cmocka_unit_test(a_row_does_not_feel_its_company),
+        cmocka_unit_test(what_rows_share_is_computed_once),
+        cmocka_unit_test(bad_rows_are_refused),
+        cmocka_unit_test(rows_beyond_the_window_are_cut_by_policy),
+        cmocka_unit_test(sessions_that_cannot_be_are_refused),
+        cmocka_unit_test(logits_that_are_not_numbers_are_an_error),
+        cmocka_unit_test(a_raised_flag_stops_the_call),
+        cmocka_unit_test(models_describe_themselves),
+        cmocka_unit_test(smollm2_scores_equal_pytorch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
