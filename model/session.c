@@ -12,7 +12,7 @@ enum {
     /* Tokens of one walk: enough rows that weights stream past once for many of them;
      * few enough that activations of small models stay in the last-level cache. */
     CHUNK_TOKENS = 1024,
-    MIN_CHUNK_TOKENS = 16,
+    MIN_CHUNK_TOKENS = 4,
     LOGIT_ROWS = 128,
     CACHE_LINE = 64,
 };
