@@ -172,6 +172,19 @@ static int make_parents(const char *path, error *err)
     return rc;
 }
 
+/* The latest run of a folder, 0 if it has none; *unfinished: the latest unfinished one.
+ */
+static int find_runs(const char *dir, uint64_t *latest, uint64_t *unfinished, error *err)
+{
+    store *s;
+    TRY(store_open_readonly(&s, dir, err));
+    int rc = store_run_latest(s, false, latest, err);
+    if (rc == 0)
+        rc = store_run_latest(s, true, unfinished, err);
+    store_close(s);
+    return rc;
+}
+
 /* A folder with an unfinished run is not begun anew by accident. */
 static int refuse_unfinished(const char *dir, error *err)
 {
@@ -182,12 +195,8 @@ static int refuse_unfinished(const char *dir, error *err)
     text_free(&path);
     if (!exists)
         return 0;
-    store *s;
-    uint64_t id = 0;
-    TRY(store_open_readonly(&s, dir, err));
-    int rc = store_run_latest(s, true, &id, err);
-    store_close(s);
-    TRY(rc);
+    uint64_t latest = 0, id = 0;
+    TRY(find_runs(dir, &latest, &id, err));
     if (id)
         return error_set(
             err, E_BUSY,
@@ -311,6 +320,13 @@ out:
 
 static int go_on(const request *q, error *err)
 {
+    uint64_t latest = 0, unfinished = 0;
+    TRY(find_runs(q->resume, &latest, &unfinished, err));
+    if (latest && !unfinished && !q->run) {
+        fprintf(stderr, "run %" PRIu64 " of %s is finished: nothing is left to do\n",
+                latest, q->resume);
+        return tell(q->resume, latest, q->json, err);
+    }
     live l = {0};
     run_options options = {live_watch, &l, &command_interrupted};
     uint64_t id = q->run;

@@ -158,7 +158,7 @@ static int run(int argc, char **argv, error *err)
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"MODEL FILE.jsonl", 2, 2}, &n, err));
     model *m;
-    TRY(model_open(&m, argv[1], err));
+    TRY(command_model_load(argv[1], &m, err));
     w.tokenizer = model_tokenizer(m);
     int rc = run_lines(&w, argv[2], decode, err);
     token_list_free(&w.tokens);

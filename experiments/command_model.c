@@ -1,6 +1,9 @@
 /* Opening the model that a command line names. */
 #include "command_model.h"
 #include "command.h"
+#include "experiment.h"
+
+#include <stdlib.h>
 
 const char *const backend_names[] = {"cpu", "ref", NULL};
 const char *const overflow_names[] = {"error", "left", "middle", NULL};
@@ -15,12 +18,21 @@ session_options model_choice_session(const model_choice *c)
     };
 }
 
-int command_model_open(const char *path, const model_choice *c, model **m, session **s,
+int command_model_load(const char *name, model **m, error *err)
+{
+    char *path;
+    TRY(model_locate(name, "", &path, err));
+    int rc = model_open_located(m, name, path, err);
+    free(path);
+    return rc;
+}
+
+int command_model_open(const char *name, const model_choice *c, model **m, session **s,
                        error *err)
 {
     session_options options = model_choice_session(c);
     model *opened = NULL;
-    TRY(model_open(&opened, path, err));
+    TRY(command_model_load(name, &opened, err));
     int rc = session_open(s, opened, &options, err);
     if (rc < 0) {
         model_close(opened);

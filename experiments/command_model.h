@@ -34,8 +34,10 @@ extern const char *const overflow_names[]; /* in the order of row_overflow */
 
 session_options model_choice_session(const model_choice *c);
 
+/* Open a model given by its file or by a known name ("smollm2"). */
+int command_model_load(const char *name, model **m, error *err);
 /* Open both, or neither; Ctrl-C will stop the session's calls. */
-int command_model_open(const char *path, const model_choice *c, model **m, session **s,
+int command_model_open(const char *name, const model_choice *c, model **m, session **s,
                        error *err);
 
 #endif
