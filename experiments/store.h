@@ -113,6 +113,9 @@ typedef struct verdict {
     double difference, ci_low, ci_high, p; /* best - seed; BCa 95 %; paired permutation */
 } verdict;
 
+/* What it owns, not v itself. */
+void verdict_free(verdict *v);
+
 typedef struct run_record {
     uint64_t id, seed;
     char *name, *experiment, *model_hash, *backend;

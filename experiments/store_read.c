@@ -315,13 +315,14 @@ int store_run_read(store *s, uint64_t id, run_record **out, error *err)
     return 0;
 }
 
-static void verdict_free(verdict *v)
+void verdict_free(verdict *v)
 {
     for (size_t i = 0; i < v->n_selection; i++)
         free(v->selection[i].each);
     free(v->selection);
     free(v->seed.each);
     free(v->best.each);
+    *v = (verdict){0};
 }
 
 void run_record_free(run_record *r)

@@ -1,0 +1,45 @@
+/* An experiment without a model, and an objective that scores candidates by counting
+ * words and by chance that is a hash: everything of a run but the language model.
+ *
+ * The toy keeps its scores in the store as the real objective does, and charges as that
+ * does; it can die, be interrupted, or answer late, at a place given beforehand. */
+#ifndef LAMARCK_TESTS_TOY_H
+#define LAMARCK_TESTS_TOY_H
+
+#include "../experiments/key_ledger.h"
+#include "../experiments/run_loop.h"
+
+/* Write toy.yaml and toy.jsonl to `dir` and load them with n changes "a.b=c". */
+experiment *toy_experiment(const char *dir, const char *const *set, size_t n,
+                           uint64_t seed);
+
+typedef struct toy {
+    objective base;
+    const experiment *experiment;
+    store *store;
+    key_ledger keys;
+    bool constant;           /* every score is the same: nothing beats the seed */
+    size_t die_after;        /* SIGKILL itself after so many new scores; 0: never */
+    volatile int *interrupt; /* raised after interrupt_after new scores */
+    size_t interrupt_after;
+    size_t pending;  /* so many candidates of a batch are answered per call; 0: all */
+    bool never_more; /* having answered those, everything is pending from then on */
+    size_t answered;
+    size_t computed;     /* new scores so far */
+    size_t outside_seen; /* examples outside the search split, measured */
+    paid_proposer proposer;
+    uint64_t words_price; /* of one call of the proposer */
+} toy;
+
+void toy_open(toy *t, const experiment *e, store *s);
+void toy_close(toy *t);
+
+/* Run or go on with run `id` (0: begin one) of `dir`; returns run_loop's code. */
+int toy_run(toy *t, const char *dir, uint64_t id, const run_options *options,
+            double (*clock)(void), error *err);
+
+/* Fails the test unless both records say the same about everything but time. */
+void assert_same_run(const run_record *a, const run_record *b, bool reused_too);
+run_record *read_run(const char *dir, uint64_t id);
+
+#endif
