@@ -1,0 +1,62 @@
+/* Opening all that a model needs to judge candidates. */
+#include "fitness_lm.h"
+
+#include <string.h>
+
+#include "propose_lm.h"
+
+static int check_hash(const experiment *e, const model *m, const char *wanted, error *err)
+{
+    const char *hash;
+    if (!wanted)
+        return 0;
+    TRY(model_hash(m, &hash, err));
+    if (strcmp(hash, wanted) == 0)
+        return 0;
+    return error_set(err, E_FORMAT,
+                     "%s is not the model that the run began with: its SHA-256 is %s, "
+                     "the run's %s",
+                     e->model_path, hash, wanted);
+}
+
+static int open_parts(judge *j, const experiment *e, const judge_options *options,
+                      error *err)
+{
+    session_options how = e->session;
+    how.overflow = e->overflow;
+    TRY(experiment_open_model(e, &j->model, err));
+    TRY(check_hash(e, j->model, options->model_hash, err));
+    TRY(session_open(&j->session, j->model, &how, err));
+    session_set_interrupt(j->session, options->interrupt);
+    scorer_options scoring = {.store = options->store,
+                              .backend = options->backend,
+                              .overflow = e->overflow,
+                              .interrupt = options->interrupt,
+                              .ticker = options->ticker};
+    TRY(scorer_open(&j->scorer, j->model, j->session, &scoring, err));
+    TRY(fitness_lm_new(&j->objective, e, j->scorer, err));
+    return e->proposals ? propose_lm_new(&j->proposer, j->scorer, e->proposals, err) : 0;
+}
+
+int judge_open(judge *out, const experiment *e, const judge_options *options, error *err)
+{
+    judge j = {0};
+    int rc = open_parts(&j, e, options, err);
+    if (rc < 0)
+        judge_close(&j);
+    else
+        *out = j;
+    return rc;
+}
+
+void judge_close(judge *j)
+{
+    if (j->proposer)
+        j->proposer->free(j->proposer);
+    if (j->objective)
+        j->objective->free(j->objective);
+    scorer_close(j->scorer);
+    session_close(j->session);
+    model_close(j->model);
+    *j = (judge){0};
+}

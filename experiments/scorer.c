@@ -1,0 +1,218 @@
+#include "scorer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "scorer_job.h"
+
+enum { SLICE_FIRST_TOKENS = 4096 }; /* until there is a pace */
+
+int scorer_open(scorer **out, const model *m, session *s, const scorer_options *options,
+                error *err)
+{
+    const char *hash;
+    TRY(model_hash(m, &hash, err));
+    scorer *c = calloc(1, sizeof *c);
+    if (!c)
+        return error_memory(err, sizeof *c);
+    c->model = m;
+    c->session = s;
+    c->options = *options;
+    c->window = model_describe(m)->window;
+    c->slice_tokens = SLICE_FIRST_TOKENS;
+    const char *backend = options->backend ? options->backend : session_describe(s);
+    int rc = text_add_format(&c->prefix, err, "%s\n%s\n", hash, backend);
+    if (rc < 0) {
+        scorer_close(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+void scorer_close(scorer *c)
+{
+    if (!c)
+        return;
+    text_free(&c->prefix);
+    key_ledger_free(&c->keys);
+    free(c);
+}
+
+const model *scorer_model(const scorer *c)
+{
+    return c->model;
+}
+
+/* ---- Prices ---- */
+
+int scorer_price(scorer *c, const row *rows, size_t n, const sampling *g,
+                 uint64_t *tokens, bool *charged, error *err)
+{
+    job j;
+    task t = {.kind = g ? TASK_GENERATE : TASK_SCORE, .sampling = g};
+    TRY(job_new(&j, c, t, rows, n, err));
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += j.due[i] ? row_price(c, &t, &rows[i]) : 0;
+        if (charged)
+            charged[i] = j.due[i];
+    }
+    *tokens = sum;
+    job_free(&j);
+    return 0;
+}
+
+/* ---- Scores ---- */
+
+typedef struct score_value {
+    double logprob;
+    uint64_t n_targets, n_first;
+} score_value;
+
+static int compute_scores(job *j, const size_t *index, size_t n, error *err)
+{
+    row *rows = NULL;
+    row_score *scores = array_new(n, sizeof *scores);
+    int rc = scores ? job_collect_rows(j, index, n, &rows, err)
+                    : error_memory(err, n * sizeof *scores);
+    if (rc == 0)
+        rc = model_score(j->scorer->session, rows, n, scores, NULL, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        score_value v = {scores[i].logprob, scores[i].n_targets, scores[i].n_first};
+        rc = job_set_value(j, index[i], &v, sizeof v, err);
+    }
+    free(rows);
+    free(scores);
+    return rc;
+}
+
+int scorer_score(scorer *c, const row *rows, size_t n, row_score *out, expense *spent,
+                 error *err)
+{
+    job j;
+    TRY(job_new(&j, c, (task){.kind = TASK_SCORE}, rows, n, err));
+    int rc = job_run(&j, compute_scores, sizeof(score_value), true, spent, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        score_value v;
+        memcpy(&v, j.values[j.first[i]].bytes, sizeof v);
+        out[i] = (row_score){v.logprob, (size_t)v.n_targets, (size_t)v.n_first};
+    }
+    job_free(&j);
+    return rc;
+}
+
+/* ---- Texts ---- */
+
+/* A value is the number of tokens that were sampled, then the text. */
+static int keep_continuation(job *j, size_t i, const continuation *x, error *err)
+{
+    text t = {0};
+    uint64_t n = x->n;
+    int rc = text_add(&t, &n, sizeof n, err);
+    if (rc == 0)
+        rc = text_add(&t, x->text, x->n_text, err);
+    if (rc == 0)
+        rc = job_set_value(j, i, t.s, t.n, err);
+    text_free(&t);
+    return rc;
+}
+
+static int generate_rows(job *j, const sampling *g, const size_t *index, size_t n,
+                         error *err)
+{
+    row *rows = NULL;
+    continuation *texts = array_new(n, sizeof *texts);
+    int rc = texts ? job_collect_rows(j, index, n, &rows, err)
+                   : error_memory(err, n * sizeof *texts);
+    if (rc == 0)
+        rc = model_generate(j->scorer->session, rows, n, 1, g, texts, err);
+    bool made = rc == 0;
+    for (size_t i = 0; made && i < n; i++) {
+        if (rc == 0)
+            rc = keep_continuation(j, index[i], &texts[i], err);
+        continuation_free(&texts[i]);
+    }
+    free(rows);
+    free(texts);
+    return rc;
+}
+
+/* The session draws from a stream that depends on a context's place in the call; a text
+ * that is to depend on its context alone needs a call, and a seed, of its own. */
+static int compute_texts(job *j, const size_t *index, size_t n, error *err)
+{
+    if (j->task.sampling->temperature == 0)
+        return generate_rows(j, j->task.sampling, index, n, err);
+    for (size_t i = 0; i < n; i++) {
+        const row *r = &j->rows[index[i]];
+        char hex[SHA256_HEX], digits[17] = "";
+        TRY(sha256_hex(r->tokens, r->n * sizeof *r->tokens, hex, err));
+        memcpy(digits, hex, 16);
+        sampling g = *j->task.sampling;
+        g.seed = seed_mix(g.seed, strtoull(digits, NULL, 16));
+        TRY(generate_rows(j, &g, index + i, 1, err));
+    }
+    return 0;
+}
+
+static int hand_out_texts(const job *j, char **texts, error *err)
+{
+    for (size_t i = 0; i < j->n; i++) {
+        const value *v = &j->values[j->first[i]];
+        texts[i] = bytes_copy(v->bytes + sizeof(uint64_t), v->n - sizeof(uint64_t));
+        if (!texts[i]) {
+            while (i-- > 0)
+                free(texts[i]);
+            return error_memory(err, v->n);
+        }
+    }
+    return 0;
+}
+
+int scorer_generate(scorer *c, const row *contexts, size_t n, const sampling *g,
+                    char **texts, expense *spent, error *err)
+{
+    job j;
+    TRY(job_new(&j, c, (task){.kind = TASK_GENERATE, .sampling = g}, contexts, n, err));
+    int rc = job_run(&j, compute_texts, sizeof(uint64_t), false, spent, err);
+    if (rc == 0)
+        rc = hand_out_texts(&j, texts, err);
+    job_free(&j);
+    return rc;
+}
+
+/* ---- Next tokens ---- */
+
+static int compute_next(job *j, const size_t *index, size_t n, error *err)
+{
+    size_t k = j->task.k, bytes = k * (sizeof(int32_t) + sizeof(double));
+    char *buffer = array_new(1, bytes);
+    if (!buffer)
+        return error_memory(err, bytes);
+    double *logprobs = (double *)(void *)buffer;
+    int32_t *ids = (int32_t *)(void *)(buffer + k * sizeof *logprobs);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = model_next(j->scorer->session, &j->rows[index[i]], 1, k, ids, logprobs, err);
+        if (rc == 0)
+            rc = job_set_value(j, index[i], buffer, bytes, err);
+    }
+    free(buffer);
+    return rc;
+}
+
+int scorer_next(scorer *c, const row *r, size_t k, int32_t *ids, double *logprobs,
+                expense *spent, error *err)
+{
+    job j;
+    TRY(job_new(&j, c, (task){.kind = TASK_NEXT, .k = k}, r, 1, err));
+    int rc =
+        job_run(&j, compute_next, k * (sizeof *ids + sizeof *logprobs), true, spent, err);
+    if (rc == 0) {
+        memcpy(logprobs, j.values[0].bytes, k * sizeof *logprobs);
+        memcpy(ids, j.values[0].bytes + k * sizeof *logprobs, k * sizeof *ids);
+    }
+    job_free(&j);
+    return rc;
+}
