@@ -134,8 +134,30 @@ static const char *target_key(const dataset_builder *b, const json_t *row)
     return NULL;
 }
 
+/* E_FORMAT for a mapped column that this row lacks, with the nearest that it has. */
+static int check_mapped(const dataset_builder *b, json_t *row, const char *wanted,
+                        size_t line, error *err)
+{
+    const char *keys[DATASET_MAX_FIELDS], *key;
+    json_t *value;
+    size_t n = 0;
+    if (!wanted || json_object_get(row, wanted))
+        return 0;
+    json_object_foreach(row, key, value)
+    {
+        if (n < DATASET_MAX_FIELDS)
+            keys[n++] = key;
+    }
+    const char *near = nearest_name(wanted, keys, n);
+    return error_set(err, E_FORMAT, "%s:%zu: no field \"%.60s\" in this row%s%.60s%s",
+                     b->d->path, line, wanted, near ? "; did you mean \"" : "",
+                     near ? near : "", near ? "\"?" : "");
+}
+
 static int read_row(dataset_builder *b, json_t *row, size_t line, error *err)
 {
+    TRY(check_mapped(b, row, b->names.input, line, err));
+    TRY(check_mapped(b, row, b->names.target, line, err));
     TRY(builder_row(b, line, err));
     const char *targets = target_key(b, row);
     const char *key;

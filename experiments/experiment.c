@@ -347,11 +347,10 @@ static int read_document(experiment **out, const yaml_document *d, const char *p
     return rc;
 }
 
-int experiment_load(experiment **out, const char *path,
-                    const experiment_overrides *overrides, error *err)
+/* Takes the document. */
+static int load_document(experiment **out, yaml_document *d, const char *path,
+                         const experiment_overrides *overrides, error *err)
 {
-    yaml_document *d;
-    TRY(yaml_load(&d, path, err));
     int rc = 0;
     for (size_t i = 0; overrides && i < overrides->n_set && rc == 0; i++)
         rc = yaml_set(d, overrides->set[i], err);
@@ -359,6 +358,22 @@ int experiment_load(experiment **out, const char *path,
         rc = read_document(out, d, path, false, overrides, err);
     yaml_free(d);
     return rc;
+}
+
+int experiment_load(experiment **out, const char *path,
+                    const experiment_overrides *overrides, error *err)
+{
+    yaml_document *d;
+    TRY(yaml_load(&d, path, err));
+    return load_document(out, d, path, overrides, err);
+}
+
+int experiment_parse(experiment **out, const char *bytes, size_t n, const char *path,
+                     const experiment_overrides *overrides, error *err)
+{
+    yaml_document *d;
+    TRY(yaml_parse(&d, bytes, n, path, err));
+    return load_document(out, d, path, overrides, err);
 }
 
 int experiment_restore(experiment **out, const char *json, error *err)

@@ -107,6 +107,10 @@ typedef struct experiment_overrides {
 /* Every error has file:line:column, the key or value, and the nearest valid one. */
 int experiment_load(experiment **out, const char *path,
                     const experiment_overrides *overrides, error *err);
+/* The same from memory: n bytes that stand for the file `path`, whose folder data and
+ * lexicons are taken from. */
+int experiment_parse(experiment **out, const char *bytes, size_t n, const char *path,
+                     const experiment_overrides *overrides, error *err);
 void experiment_free(experiment *e);
 
 /* The whole experiment with its data as canonical JSON text, and back. New; free(). */

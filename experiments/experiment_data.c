@@ -252,8 +252,7 @@ static int check_labels(const experiment *e, const yaml_node *list, error *err)
     const fitness_options *f = &e->fitness;
     if (f->n_labels < 2)
         return yaml_error(list, err, E_FORMAT,
-                          "labels has %zu entries; a choice needs 2 or more",
-                          f->n_labels);
+                          "labels given: %zu; a choice needs 2 or more", f->n_labels);
     for (size_t i = 0; i < f->n_labels; i++) {
         if (!*f->labels[i])
             return yaml_error(list->items[i], err, E_FORMAT, "a label is empty");

@@ -102,8 +102,7 @@ static int read_choice_gene(experiment_reader *r, const yaml_node *map, size_t i
     TRY(read_texts(list, "options", &s->options, &s->n_options, err));
     if (s->n_options < 2)
         return yaml_error(list, err, E_FORMAT,
-                          "options has %zu entries; a choice needs 2 or more",
-                          s->n_options);
+                          "options given: %zu; a choice needs 2 or more", s->n_options);
     for (size_t a = 0; a < s->n_options; a++)
         for (size_t b = 0; b < a; b++)
             if (strcmp(s->options[a], s->options[b]) == 0)

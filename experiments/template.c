@@ -226,6 +226,8 @@ static int render_turns(const prompt_template *t, const tokenizer *words,
                         const binding *bindings, size_t n, text *out, error *err)
 {
     size_t turns = t->n_messages - 1;
+    if (!words)
+        return error_set(err, E_ARGUMENT, "a chat needs a tokenizer to be rendered");
     chat_message *messages = array_new(turns, sizeof *messages);
     text *contents = array_new(turns, sizeof *contents);
     int rc = messages && contents ? 0 : error_memory(err, turns * sizeof *contents);

@@ -174,7 +174,7 @@ int yaml_set(yaml_document *d, const char *change, error *err)
         return error_set(err, E_ARGUMENT, "%s: write it as key=value or key.key=value",
                          origin);
     yaml_node *value;
-    TRY(yaml_parse_tree(equals + 1, strlen(equals + 1), origin, &value, err));
+    TRY(yaml_parse_tree(equals + 1, strlen(equals + 1), origin, false, &value, err));
     forget_places(value);
     char *path = bytes_copy(change, (size_t)(equals - change));
     if (!path) {

@@ -1,4 +1,5 @@
 /* Reads YAML through libfyaml's events, and JSON through jansson, into the same tree. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ typedef struct reader {
     struct fy_parser *parser;
     struct fy_diag *diag;
     const char *origin;
+    bool places; /* lines and columns mean something */
 } reader;
 
 static void stay_silent(struct fy_diag *diag, void *user, const char *bytes, size_t n)
@@ -20,16 +22,29 @@ static void stay_silent(struct fy_diag *diag, void *user, const char *bytes, siz
     (void)diag, (void)user, (void)bytes, (void)n;
 }
 
-/* What libfyaml complained about first. */
+/* Fill *err with the place (line and column from 1; none in an override, which is one
+ * line) and a message. */
+static int error_at(const reader *r, size_t line, size_t column, int code,
+                    const char *message, error *err)
+{
+    error_set(err, code, "%s", message);
+    if (r->places)
+        error_prefix(err, "%s:%zu:%zu", r->origin, line, column);
+    else
+        error_prefix(err, "%s", r->origin);
+    return code;
+}
+
+/* What libfyaml complained about first; it counts from 1 here. */
 static int syntax_error(const reader *r, error *err)
 {
     void *state = NULL;
     const struct fy_diag_error *first = fy_diag_errors_iterate(r->diag, &state);
     if (!first || !first->msg)
         return error_set(err, E_FORMAT, "%s: not readable as YAML", r->origin);
-    return error_set(err, E_FORMAT, "%s:%d:%d: %s", r->origin,
-                     first->line >= 0 ? first->line + 1 : 1,
-                     first->column >= 0 ? first->column + 1 : 1, first->msg);
+    return error_at(r, first->line > 0 ? (size_t)first->line : 1,
+                    first->column > 0 ? (size_t)first->column : 1, E_FORMAT, first->msg,
+                    err);
 }
 
 /* The next event; the caller frees it. */
@@ -44,8 +59,8 @@ static int next_event(const reader *r, struct fy_event **event, error *err)
 static int refuse(const reader *r, struct fy_event *event, const char *what, error *err)
 {
     const struct fy_mark *mark = fy_event_start_mark(event);
-    return error_set(err, E_UNSUPPORTED, "%s:%d:%d: %s", r->origin,
-                     mark ? mark->line + 1 : 1, mark ? mark->column + 1 : 1, what);
+    return error_at(r, mark ? (size_t)mark->line + 1 : 1,
+                    mark ? (size_t)mark->column + 1 : 1, E_UNSUPPORTED, what, err);
 }
 
 static void set_place(yaml_node *node, struct fy_event *event)
@@ -113,13 +128,13 @@ static int read_key(const reader *r, struct fy_event *event, const yaml_node *ma
     set_place(key, event);
     TRY(read_scalar(r, event, key, err));
     size_t twin = yaml_find(map, key->s);
-    if (twin < map->n)
-        return error_set(err, E_FORMAT,
-                         "%s:%zu:%zu: the key \"%.60s\" is given twice; first on line "
-                         "%zu",
-                         r->origin, key->line, key->column, key->s,
-                         map->items[twin]->key_line);
-    return 0;
+    if (twin == map->n)
+        return 0;
+    char message[200];
+    snprintf(message, sizeof message,
+             "the key \"%.60s\" is given twice; first on line %zu", key->s,
+             map->items[twin]->key_line);
+    return error_at(r, key->line, key->column, E_FORMAT, message, err);
 }
 
 static int read_pair(const reader *r, struct fy_event *event, size_t depth,
@@ -273,8 +288,8 @@ static int check_text(const char *bytes, size_t n, const char *origin, error *er
     return 0;
 }
 
-int yaml_parse_tree(const char *bytes, size_t n, const char *origin, yaml_node **out,
-                    error *err)
+int yaml_parse_tree(const char *bytes, size_t n, const char *origin, bool places,
+                    yaml_node **out, error *err)
 {
     TRY(check_text(bytes, n, origin, err));
     struct fy_diag_cfg diag_options;
@@ -282,7 +297,8 @@ int yaml_parse_tree(const char *bytes, size_t n, const char *origin, yaml_node *
     diag_options.fp = NULL;
     diag_options.output_fn = stay_silent;
     diag_options.colorize = false;
-    reader r = {.origin = origin, .diag = fy_diag_create(&diag_options)};
+    reader r = {
+        .origin = origin, .places = places, .diag = fy_diag_create(&diag_options)};
     if (!r.diag)
         return error_memory(err, sizeof diag_options);
     fy_diag_set_collect_errors(r.diag, true);
@@ -306,7 +322,7 @@ int yaml_parse(yaml_document **out, const char *bytes, size_t n, const char *pat
     yaml_document *d;
     TRY(yaml_document_new(&d, err));
     const char *origin = yaml_origin(d, path);
-    int rc = origin ? yaml_parse_tree(bytes, n, origin, &d->root, err)
+    int rc = origin ? yaml_parse_tree(bytes, n, origin, true, &d->root, err)
                     : error_memory(err, strlen(path));
     if (rc < 0)
         yaml_free(d);

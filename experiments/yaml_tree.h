@@ -18,8 +18,9 @@ size_t yaml_find(const yaml_node *map, const char *key);
 /* Keep a copy of an origin for as long as the document lives. NULL: out of memory. */
 const char *yaml_origin(yaml_document *d, const char *origin);
 int yaml_document_new(yaml_document **out, error *err);
-/* Parse one YAML value whose nodes say `origin`; *out is new. */
-int yaml_parse_tree(const char *bytes, size_t n, const char *origin, yaml_node **out,
-                    error *err);
+/* Parse one YAML value whose nodes say `origin`; *out is new. Errors give line and column
+ * if `places`. */
+int yaml_parse_tree(const char *bytes, size_t n, const char *origin, bool places,
+                    yaml_node **out, error *err);
 
 #endif
