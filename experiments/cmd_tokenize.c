@@ -1,7 +1,10 @@
 /* lamarck tokenize: texts to token ids and back, for scripts. */
 #include "command.h"
-#include "command_model.h"
+#include "experiment.h"
 #include "json_lines.h"
+#include "options.h"
+
+#include "../model/tokenizer_gguf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -157,13 +160,18 @@ static int run(int argc, char **argv, error *err)
     size_t n;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"MODEL FILE.jsonl", 2, 2}, &n, err));
-    model *m;
-    TRY(command_model_load(argv[1], &m, err));
-    w.tokenizer = model_tokenizer(m);
-    int rc = run_lines(&w, argv[2], decode, err);
+    char *path;
+    TRY(model_locate(argv[1], "", &path, err));
+    tokenizer *t = NULL;
+    int rc;
+    TRY_OUT(rc, tokenizer_open(&t, path, err));
+    w.tokenizer = t;
+    TRY_OUT(rc, run_lines(&w, argv[2], decode, err));
+out:
     token_list_free(&w.tokens);
     text_free(&w.bytes);
-    model_close(m);
+    tokenizer_free(t);
+    free(path);
     return rc;
 }
 

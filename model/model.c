@@ -89,7 +89,7 @@ int model_open(model **out, const char *path, error *err)
     if (rc == 0)
         rc = fill_info(m, err);
     if (rc < 0)
-        error_prefix(err, "%s: ", path);
+        error_prefix(err, "%s", path);
 out:
     if (rc < 0)
         model_close(m);

@@ -63,3 +63,12 @@ int tokenizer_from_gguf(tokenizer **out, const gguf *g, error *err)
     TRY(read_ids(g, &s, err));
     return tokenizer_new(out, &s, err);
 }
+
+int tokenizer_open(tokenizer **out, const char *path, error *err)
+{
+    gguf *g;
+    TRY(gguf_open(&g, path, err));
+    int rc = tokenizer_from_gguf(out, g, err);
+    gguf_close(g);
+    return rc < 0 ? error_prefix(err, "%s", path) : 0;
+}
