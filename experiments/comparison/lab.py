@@ -12,10 +12,13 @@ class Engine:
 
     def __init__(self, program, model, niceness=0):
         self.program, self.model, self.niceness = program, model, niceness
+        # Threads that wait by spinning take the cores from whatever else runs here.
+        self.environment = dict(os.environ, OMP_WAIT_POLICY="passive")
 
     def call(self, *arguments):
         done = subprocess.run(["nice", "-n", str(self.niceness), self.program, *arguments],
-                              capture_output=True, text=True, encoding="utf-8")
+                              capture_output=True, text=True, encoding="utf-8",
+                              env=self.environment)
         if done.returncode != 0:
             raise RuntimeError("lamarck %s: %s" % (" ".join(arguments), done.stderr[-1000:]))
         return done.stdout
