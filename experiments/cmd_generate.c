@@ -29,9 +29,10 @@ static const char usage[] =
     "  --chat                    the prompt is a user's message in the model's chat "
     "format\n"
     "  --special                 spelled special tokens in a prompt are those tokens\n"
-    "  --json                    one object per continuation: prompt (index), sample, "
-    "text,\n"
-    "                            ids, logprob, finish (length, eos, stop, window)\n" //
+    "  --json                    one object per continuation: prompt (index), "
+    "prompt_tokens,\n"
+    "                            sample, text, ids, logprob, finish (length, eos, stop, "
+    "window)\n" //
     MODEL_OPTIONS_USAGE;
 
 typedef struct request {
@@ -197,7 +198,8 @@ static json_t *ids_json(const continuation *k)
 }
 
 /* The text with what is not UTF-8 (a token may end inside a character) as U+FFFD. */
-static int print_json(const continuation *k, size_t prompt, size_t sample, error *err)
+static int print_json(const continuation *k, size_t prompt, size_t prompt_tokens,
+                      size_t sample, error *err)
 {
     static const char *const reasons[] = {"length", "eos", "stop", "window"};
     text t = {0};
@@ -213,12 +215,13 @@ static int print_json(const continuation *k, size_t prompt, size_t sample, error
         }
     }
     if (rc == 0)
-        rc = json_print_line(json_pack("{s:I, s:I, s:s%, s:o, s:o, s:s}", "prompt",
-                                       (json_int_t)prompt, "sample", (json_int_t)sample,
-                                       "text", text_string(&t), t.n, "ids", ids_json(k),
-                                       "logprob", json_real_or_null(k->logprob), "finish",
-                                       reasons[k->reason]),
-                             err);
+        rc = json_print_line(
+            json_pack("{s:I, s:I, s:I, s:s%, s:o, s:o, s:s}", "prompt",
+                      (json_int_t)prompt, "prompt_tokens", (json_int_t)prompt_tokens,
+                      "sample", (json_int_t)sample, "text", text_string(&t), t.n, "ids",
+                      ids_json(k), "logprob", json_real_or_null(k->logprob), "finish",
+                      reasons[k->reason]),
+            err);
     text_free(&t);
     return rc;
 }
@@ -237,14 +240,18 @@ static int print_text(const continuation *k, bool on_terminal, error *err)
     return rc;
 }
 
-static int print_all(const request *q, const continuation *out, size_t n, error *err)
+static int print_all(const request *q, const contexts *c, const continuation *out,
+                     error *err)
 {
     bool on_terminal = isatty(STDOUT_FILENO);
-    for (size_t i = 0; i < n * q->n_samples; i++) {
-        if (!q->json && i > 0 && n * q->n_samples > 1)
+    size_t n = c->n * q->n_samples;
+    for (size_t i = 0; i < n; i++) {
+        size_t prompt = i / q->n_samples;
+        if (!q->json && i > 0 && n > 1)
             printf("---\n");
-        TRY(q->json ? print_json(&out[i], i / q->n_samples, i % q->n_samples, err)
-                    : print_text(&out[i], on_terminal, err));
+        TRY(q->json
+                ? print_json(&out[i], prompt, c->rows[prompt].n, i % q->n_samples, err)
+                : print_text(&out[i], on_terminal, err));
     }
     return 0;
 }
@@ -262,7 +269,7 @@ static int generate(const model *m, session *s, const request *q, error *err)
         goto out;
     }
     TRY_OUT(rc, model_generate(s, c.rows, c.n, q->n_samples, &q->sampling, out, err));
-    rc = print_all(q, out, c.n, err);
+    rc = print_all(q, &c, out, err);
 out:
     for (size_t i = 0; out && i < n; i++)
         continuation_free(&out[i]);
