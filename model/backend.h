@@ -67,6 +67,10 @@ typedef struct backend {
     /* y (m, n_out) = x (m, n_in) W^T + bias; y += x W^T + bias when `add`. */
     int (*product)(backend_context *c, const backend_weight *w, const float *x, size_t m,
                    float *y, bool add, error *err);
+    /* y (m, n_out / 2) = silu(g) * u, (g, u) = x (m, n_in) W^T + bias, of a gated weight.
+     */
+    int (*gated)(backend_context *c, const backend_weight *w, const float *x, size_t m,
+                 float *y, error *err);
     /* Rotate the first n_heads heads of each row of x (m, stride) by the row's angles:
      * cosine and sine are (m, n_rot / 2), strided by angle_stride through `at`:
      * row i uses cosine + at[i] * n_rot / 2. */
@@ -80,8 +84,6 @@ typedef struct backend {
     /* softmax(q k^T / sqrt(D)) v, head by head; query head h uses key head h / (H/Hkv).
      */
     int (*attend)(backend_context *c, const attention *a, error *err);
-    /* y (m, F) = silu(x[:, :F]) * x[:, F:], x (m, 2 F). */
-    void (*gate)(backend_context *c, const float *x, size_t m, float *y);
     /* Per row of logits (m, V). */
     void (*stats)(backend_context *c, const float *logits, size_t m, logit_stats *out);
 } backend;

@@ -10,9 +10,25 @@ static void context_free(backend_context *c)
     if (c == NULL)
         return;
     for (size_t t = 0; c->scratch != NULL && t < c->n_threads; t++)
-        free(c->scratch[t].scores);
+        free(c->scratch[t].floats);
     free(c->scratch);
     free(c);
+}
+
+int cpu_scratch_grow(backend_context *c, size_t n, error *err)
+{
+    for (size_t t = 0; t < c->n_threads; t++) {
+        cpu_scratch *s = &c->scratch[t];
+        if (s->n >= n)
+            continue;
+        free(s->floats);
+        s->n = 0;
+        s->floats = array_new(n, sizeof(float));
+        if (s->floats == NULL)
+            return error_memory(err, n * sizeof(float));
+        s->n = n;
+    }
+    return 0;
 }
 
 static int context_new(backend_context **out, const model_shape *shape, size_t n_threads,
@@ -70,14 +86,6 @@ static void rotate(backend_context *c, float *x, size_t stride, size_t n_heads, 
                                sine + at[i] * half, half);
 }
 
-static void gate(backend_context *c, const float *x, size_t m, float *y)
-{
-    size_t F = c->shape.F;
-#pragma omp parallel for num_threads((int)c->n_threads) if (m > 16)
-    for (size_t i = 0; i < m; i++)
-        c->kernels->silu_gate(x + 2 * i * F, x + (2 * i + 1) * F, F, y + i * F);
-}
-
 static void stats(backend_context *c, const float *logits, size_t m, logit_stats *out)
 {
 #pragma omp parallel for num_threads((int)c->n_threads) if (m > 1)
@@ -95,10 +103,10 @@ const backend backend_cpu = {
     .embed = embed,
     .norm = norm,
     .product = cpu_product,
+    .gated = cpu_gated,
     .rotate = rotate,
     .kv_floats = cpu_kv_floats,
     .keep = cpu_keep,
     .attend = cpu_attend,
-    .gate = gate,
     .stats = stats,
 };

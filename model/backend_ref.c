@@ -115,6 +115,24 @@ static int product(backend_context *c, const backend_weight *w, const float *x, 
     return 0;
 }
 
+static int gated(backend_context *c, const backend_weight *w, const float *x, size_t m,
+                 float *y, error *err)
+{
+    size_t F = w->n_out / 2;
+    float *both = array_new(w->n_out, sizeof(*both)); /* gate, then up */
+    if (both == NULL)
+        return error_memory(err, w->n_out * sizeof(*both));
+    for (size_t i = 0; i < m; i++) {
+        product(c, w, x + i * w->n_in, 1, both, false, err);
+        for (size_t j = 0; j < F; j++) {
+            double z = (double)both[j];
+            y[i * F + j] = (float)(z / (1 + exp(-z)) * (double)both[F + j]);
+        }
+    }
+    free(both);
+    return 0;
+}
+
 static void rotate(backend_context *c, float *x, size_t stride, size_t n_heads, size_t m,
                    const size_t *at, const float *cosine, const float *sine)
 {
@@ -210,16 +228,6 @@ static int attend(backend_context *c, const attention *a, error *err)
     return 0;
 }
 
-static void gate(backend_context *c, const float *x, size_t m, float *y)
-{
-    size_t F = c->shape.F;
-    for (size_t i = 0; i < m; i++, x += 2 * F, y += F)
-        for (size_t j = 0; j < F; j++) {
-            double z = (double)x[j];
-            y[j] = (float)(z / (1 + exp(-z)) * (double)x[F + j]);
-        }
-}
-
 static void stats(backend_context *c, const float *logits, size_t m, logit_stats *out)
 {
     size_t V = c->shape.V;
@@ -251,10 +259,10 @@ const backend backend_ref = {
     .embed = embed,
     .norm = norm,
     .product = product,
+    .gated = gated,
     .rotate = rotate,
     .kv_floats = kv_floats,
     .keep = keep,
     .attend = attend,
-    .gate = gate,
     .stats = stats,
 };

@@ -10,7 +10,6 @@
 #include "backend_cpu.h"
 
 #include <omp.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -139,22 +138,6 @@ static void attend_range(const backend_context *c, const attention *a,
         k->scale(a->out + i * a->out_stride + h * D, D, 1 / sums[i - range[0]]);
 }
 
-static int scratch_grow(backend_context *c, size_t n, error *err)
-{
-    for (size_t t = 0; t < c->n_threads; t++) {
-        cpu_scratch *s = &c->scratch[t];
-        if (s->n_scores >= n)
-            continue;
-        free(s->scores);
-        s->n_scores = 0;
-        s->scores = array_new(n, sizeof(float));
-        if (s->scores == NULL)
-            return error_memory(err, n * sizeof(float));
-        s->n_scores = n;
-    }
-    return 0;
-}
-
 int cpu_attend(backend_context *c, const attention *a, error *err)
 {
     size_t longest = 1;
@@ -166,14 +149,14 @@ int cpu_attend(backend_context *c, const attention *a, error *err)
     rows = rows > MAX_ROWS                ? MAX_ROWS
            : rows < c->kernels->tile_rows ? c->kernels->tile_rows
                                           : rows;
-    TRY(scratch_grow(c, rows * ld, err));
+    TRY(cpu_scratch_grow(c, rows * ld, err));
     size_t n_ranges = (a->m + rows - 1) / rows, group = c->shape.H / c->shape.Hkv;
     size_t n_tasks = n_ranges * c->shape.Hkv;
 #pragma omp parallel for schedule(dynamic) num_threads((int)c->n_threads) if (n_tasks > 1)
     for (size_t t = 0; t < n_tasks; t++) {
         size_t r = t / c->shape.Hkv, kv_head = t % c->shape.Hkv;
         size_t range[2] = {a->m * r / n_ranges, a->m * (r + 1) / n_ranges};
-        float *scores = c->scratch[omp_get_thread_num()].scores;
+        float *scores = c->scratch[omp_get_thread_num()].floats;
         for (size_t g = 0; g < group; g++)
             attend_range(c, a, range, kv_head * group + g, n_padded, ld, scores);
     }

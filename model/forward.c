@@ -172,10 +172,15 @@ static int attend(session *s, size_t l, size_t m, error *err)
     return s->backend->attend(s->context, &a, err);
 }
 
+static void count_product(session *s, const weight_source *w, size_t m)
+{
+    s->counters.multiply_adds += (double)m * (double)w->n_in * (double)w->n_out;
+}
+
 static int multiply(session *s, const backend_weight *w, const weight_source *shape,
                     const float *x, size_t m, float *y, bool add, error *err)
 {
-    s->counters.multiply_adds += (double)m * (double)shape->n_in * (double)shape->n_out;
+    count_product(s, shape, m);
     return s->backend->product(s->context, w, x, m, y, add, err);
 }
 
@@ -206,9 +211,8 @@ static int layer_rest(session *s, size_t l, size_t m, error *err)
     TRY(attend(s, l, m, err));
     TRY(multiply(s, packed->output, &layer->output, s->heads, m, s->x, true, err));
     b->norm(s->context, s->x, layer->feed_norm, m, s->normed);
-    TRY(multiply(s, packed->gate_up, &layer->gate_up, s->normed, m, s->gate_up, false,
-                 err));
-    b->gate(s->context, s->gate_up, m, s->hidden);
+    count_product(s, &layer->gate_up, m);
+    TRY(b->gated(s->context, packed->gate_up, s->normed, m, s->hidden, err));
     return multiply(s, packed->down, &layer->down, s->hidden, m, s->x, true, err);
 }
 

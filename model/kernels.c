@@ -127,7 +127,8 @@ typedef void tile_function(size_t k, const float *a, size_t lda, const float *b,
 #define TILES(ROWS) TILE(ROWS, 1) TILE(ROWS, 2)
 TILES(1)
 TILES(2)
-TILES(3) TILES(4)
+TILES(3)
+TILES(4)
 #if defined(__AVX2__)
     TILES(5) TILES(6)
 #endif
@@ -314,7 +315,7 @@ INLINE vec silu_vec(vec z)
     return z / (1.0f + exp_vec(-z));
 }
 
-static void silu_gate(const float *gate, const float *up, size_t n, float *y)
+static void silu_row(const float *gate, const float *up, size_t n, float *y)
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -326,6 +327,13 @@ static void silu_gate(const float *gate, const float *up, size_t n, float *y)
         for (size_t j = 0; i + j < n; j++)
             y[i + j] = g[j] * up[i + j];
     }
+}
+
+static void silu_gate(const float *gate, const float *up, size_t m, size_t n, size_t ld,
+                      float *y, size_t ldy)
+{
+    for (size_t i = 0; i < m; i++)
+        silu_row(gate + i * ld, up + i * ld, n, y + i * ldy);
 }
 
 /* Largest value and whether all are numbers. */

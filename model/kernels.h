@@ -50,8 +50,10 @@ typedef struct kernels {
 
     void (*scale)(float *x, size_t n, float factor);
 
-    /* y[i] = silu(gate[i]) * up[i], silu(z) = z / (1 + exp(-z)). Shazeer 2020. */
-    void (*silu_gate)(const float *gate, const float *up, size_t n, float *y);
+    /* y (m, n; stride ldy) = silu(gate) * up, both (m, n; stride ld); silu(z) =
+     * z / (1 + exp(-z)). Shazeer 2020. */
+    void (*silu_gate)(const float *gate, const float *up, size_t m, size_t n, size_t ld,
+                      float *y, size_t ldy);
 
     void (*stats)(const float *logits, size_t n, logit_stats *out);
 

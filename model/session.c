@@ -14,7 +14,6 @@ enum {
     CHUNK_TOKENS = 1024,
     MIN_CHUNK_TOKENS = 4,
     LOGIT_ROWS = 128,
-    CACHE_LINE = 64,
 };
 static const uint64_t default_memory = 512ull << 20;
 
@@ -27,19 +26,10 @@ static size_t threads_allowed(void)
     return n > 0 ? (size_t)n : 1;
 }
 
-static float *floats_new(size_t rows, size_t width)
-{
-    size_t n, bytes;
-    if (!size_mul(rows, width, &n) || !size_mul(n, sizeof(float), &bytes) ||
-        !size_add(bytes, CACHE_LINE, &bytes))
-        return NULL;
-    return aligned_alloc(CACHE_LINE, bytes / CACHE_LINE * CACHE_LINE);
-}
-
 /* Activation bytes of one token of a walk. */
 static uint64_t token_bytes(const model_shape *m)
 {
-    uint64_t floats = 2 * m->C + (2 * m->H + 2 * m->Hkv) * m->D + 3 * m->F;
+    uint64_t floats = 2 * m->C + (2 * m->H + 2 * m->Hkv) * m->D + m->F;
     return floats * sizeof(float) + sizeof(int32_t) + 4 * sizeof(size_t);
 }
 
@@ -66,24 +56,43 @@ static int share_memory(session *s, error *err)
     return 0;
 }
 
-static int make_buffers(session *s, error *err)
+/* All float buffers in one mapping. */
+static int map_buffers(session *s, error *err)
 {
     const model_shape *m = &s->weights->shape;
+    size_t T = s->max_chunk, n = 0;
+    const struct {
+        float **at;
+        size_t n;
+    } parts[] = {
+        {&s->x, T * m->C},
+        {&s->normed, T * m->C},
+        {&s->qkv, T * (m->H + 2 * m->Hkv) * m->D},
+        {&s->heads, T * m->H * m->D},
+        {&s->hidden, T * m->F},
+        {&s->logits, s->max_logits * m->V},
+    };
+    enum { N_PARTS = sizeof(parts) / sizeof(*parts) };
+    for (size_t i = 0; i < N_PARTS; i++)
+        n += parts[i].n + KERNEL_LANES;
+    TRY(pages_map(&s->buffers, n, 1, err));
+    n = 0;
+    for (size_t i = 0; i < N_PARTS; i++) {
+        *parts[i].at = s->buffers.floats + n;
+        n += (parts[i].n + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
+    }
+    return 0;
+}
+
+static int make_buffers(session *s, error *err)
+{
     size_t T = s->max_chunk;
-    s->x = floats_new(T, m->C);
-    s->normed = floats_new(T, m->C);
-    s->qkv = floats_new(T, (m->H + 2 * m->Hkv) * m->D);
-    s->heads = floats_new(T, m->H * m->D);
-    s->gate_up = floats_new(T, 2 * m->F);
-    s->hidden = floats_new(T, m->F);
-    s->logits = floats_new(s->max_logits, m->V);
+    TRY(map_buffers(s, err));
     s->ids = array_new(T, sizeof(*s->ids));
     s->positions = array_new(T, sizeof(*s->positions));
     s->stats = array_new(s->max_logits, sizeof(*s->stats));
-    if (s->x == NULL || s->normed == NULL || s->qkv == NULL || s->heads == NULL ||
-        s->gate_up == NULL || s->hidden == NULL || s->logits == NULL || s->ids == NULL ||
-        s->positions == NULL || s->stats == NULL)
-        return error_memory(err, (size_t)(T * token_bytes(m)));
+    if (s->ids == NULL || s->positions == NULL || s->stats == NULL)
+        return error_memory(err, T * sizeof(*s->positions));
     return 0;
 }
 
@@ -134,10 +143,10 @@ void session_close(session *s)
     if (s == NULL)
         return;
     s->backend->context_free(s->context);
-    void *owned[] = {s->x,         s->normed,     s->qkv,         s->heads,
-                     s->gate_up,   s->hidden,     s->logits,      s->ids,
-                     s->positions, s->stats,      s->cosine,      s->sine,
-                     s->targets,   s->run_starts, s->block_spans, s->spans};
+    kv_drop_spare(s);
+    pages_unmap(&s->buffers);
+    void *owned[] = {s->ids,     s->positions,  s->stats,       s->cosine, s->sine,
+                     s->targets, s->run_starts, s->block_spans, s->spans};
     for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
         free(owned[i]);
     text_free(&s->description);
@@ -171,49 +180,4 @@ int session_check_interrupt(const session *s, error *err)
     if (s->interrupt != NULL && *s->interrupt != 0)
         return error_set(err, E_INTERRUPTED, "interrupted");
     return 0;
-}
-
-/* ---- Keys and values ---- */
-
-uint64_t kv_block_bytes(const session *s, size_t capacity)
-{
-    const model_shape *m = &s->weights->shape;
-    return (uint64_t)m->L * s->backend->kv_floats(m, capacity) * sizeof(float);
-}
-
-int kv_block_new(session *s, kv_block **out, kv_block *parent, size_t first,
-                 size_t capacity, error *err)
-{
-    uint64_t bytes = kv_block_bytes(s, capacity);
-    if (bytes > s->kv_limit - s->kv_bytes)
-        return error_set(err, E_MEMORY,
-                         "keys and values of %zu tokens after position %zu take %llu "
-                         "bytes; %llu of the session's %llu are left",
-                         capacity, first, (unsigned long long)bytes,
-                         (unsigned long long)(s->kv_limit - s->kv_bytes),
-                         (unsigned long long)s->options.memory_bytes);
-    kv_block *b = array_new(1, sizeof(*b));
-    if (b == NULL)
-        return error_memory(err, sizeof(*b));
-    *b = (kv_block){.parent = parent,
-                    .first = first,
-                    .capacity = capacity,
-                    .layer_floats = s->backend->kv_floats(&s->weights->shape, capacity),
-                    .data = floats_new(1, (size_t)bytes / sizeof(float))};
-    if (b->data == NULL) {
-        free(b);
-        return error_memory(err, (size_t)bytes);
-    }
-    s->kv_bytes += bytes;
-    *out = b;
-    return 0;
-}
-
-void kv_block_free(session *s, kv_block *b)
-{
-    if (b == NULL)
-        return;
-    s->kv_bytes -= kv_block_bytes(s, b->capacity);
-    free(b->data);
-    free(b);
 }

@@ -6,6 +6,7 @@
 #include "backend.h"
 #include "model.h"
 #include "model_parts.h"
+#include "pages.h"
 
 /* Keys and values of up to `capacity` consecutive positions, all layers; its chain of
  * parents holds the positions before. */
@@ -32,6 +33,11 @@ typedef struct block_span {
     kv_span span;
 } block_span;
 
+enum {
+    KV_STEP = 16,  /* capacities are multiples of this */
+    KV_SIZES = 17, /* lists of spare blocks, by capacity */
+};
+
 struct session {
     const model *model;
     const weights *weights;
@@ -49,13 +55,16 @@ struct session {
     uint64_t kv_limit; /* of kv_bytes */
     uint64_t epoch;    /* walks so far */
 
-    /* activations of one walk: (max_chunk, …) */
+    kv_block *spare[KV_SIZES]; /* linked by parent */
+    uint64_t spare_bytes;      /* kv_bytes and these stay below the limit */
+
+    pages buffers;
+    /* activations of one walk, in `buffers`: (max_chunk, …) */
     float *x; /* C: the residual stream; at the end the normed rows that are wanted */
-    float *normed;  /* C */
-    float *qkv;     /* (H + 2 Hkv) D */
-    float *heads;   /* H D */
-    float *gate_up; /* 2 F */
-    float *hidden;  /* F */
+    float *normed; /* C */
+    float *qkv;    /* (H + 2 Hkv) D */
+    float *heads;  /* H D */
+    float *hidden; /* F */
     int32_t *ids;
     size_t *positions;
     float *logits;      /* (max_logits, V) */
@@ -73,13 +82,17 @@ struct session {
     size_t n_spans, spans_capacity, spans_made;
 };
 
-/* ---- session.c ---- */
+/* ---- kv.c ---- */
 
 /* A block of its own memory, counted against the budget: E_MEMORY beyond it. */
 int kv_block_new(session *s, kv_block **out, kv_block *parent, size_t first,
                  size_t capacity, error *err);
 void kv_block_free(session *s, kv_block *b);
 uint64_t kv_block_bytes(const session *s, size_t capacity);
+/* Give memory kept for the next blocks back to the system. */
+void kv_drop_spare(session *s);
+
+/* ---- session.c ---- */
 
 /* Seconds of a clock that never goes back. */
 double session_clock(void);

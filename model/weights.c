@@ -276,6 +276,7 @@ static int find_layer(finder *f, const model_shape *s, size_t l, layer_sources *
     TRY(add_part(f, &out->output, TENSOR_OUTPUT, l, C, Q, 0, 0));
     TRY(add_part(f, &out->gate_up, TENSOR_GATE, l, F, C, 0, 0));
     TRY(add_part(f, &out->gate_up, TENSOR_UP, l, F, C, 0, 0));
+    out->gate_up.gated = true;
     return add_part(f, &out->down, TENSOR_DOWN, l, C, F, 0, 0);
 }
 

@@ -34,6 +34,7 @@ typedef struct weight_source {
     weight_part parts[WEIGHT_MAX_PARTS];
     size_t n_parts;
     size_t n_in, n_out;
+    bool gated; /* two parts of equal height: a gate and what it gates */
 } weight_source;
 
 /* Widen row `row` into dst (n_in). */

@@ -159,7 +159,7 @@ static void row_kernels_are_right(void **state)
             for (size_t i = 0; i < n; i++)
                 assert_true(fabs((double)x[i] * norm * (double)w[i] - (double)y[i]) <
                             1e-5);
-            sets[s]->silu_gate(x, w, n, y);
+            sets[s]->silu_gate(x, w, 1, n, n, y, n);
             for (size_t i = 0; i < n; i++) {
                 double z = (double)x[i], silu = z / (1 + exp(-z));
                 assert_true(fabs(silu * (double)w[i] - (double)y[i]) < 2e-6);
@@ -175,7 +175,7 @@ static void silu_of_extremes_is_finite(void **state)
     (void)state;
     for (size_t s = 0; s < n_sets; s++) {
         float z[] = {-1e30f, -200, -88, 88, 200, 1e30f}, one[] = {1, 1, 1, 1, 1, 1}, y[6];
-        sets[s]->silu_gate(z, one, 6, y);
+        sets[s]->silu_gate(z, one, 1, 6, 6, y, 6);
         for (int i = 0; i < 3; i++)
             assert_true(fabs((double)y[i]) < 1e-3);
         for (int i = 3; i < 6; i++)
