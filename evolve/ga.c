@@ -105,10 +105,10 @@ static int ga_ask(search *s, error *err)
         if (!racers)
             return error_memory(err, self->n_litter * sizeof(void *));
         size_t n = 0;
+        for (size_t i = 0; i < s->n_population; i++) /* of equals, the elder leads */
+            racers[n++] = s->population[i];
         for (size_t i = 0; i < self->n_litter; i++)
             racers[n++] = self->litter[i];
-        for (size_t i = 0; i < s->n_population; i++)
-            racers[n++] = s->population[i];
         int rc = heat_begin(s, racers, n, err);
         free(racers);
         TRY(rc);
@@ -137,8 +137,8 @@ static void child_reward(search *s, const record *child)
 }
 
 /* Clearing (Petrowski 1996): in order of value, a candidate within the niche radius of a
- * better one that holds its niche goes behind all who hold one. pool is sorted; the
- * outcome is selection's order. */
+ * better one that holds its niche goes behind all who hold one. The elites hold theirs
+ * whatever their distance. pool is sorted; the outcome is selection's order. */
 static int niches_clear(const search *s, record **pool, size_t n, error *err)
 {
     record **cleared = array_new(n, sizeof *cleared);
@@ -147,7 +147,7 @@ static int niches_clear(const search *s, record **pool, size_t n, error *err)
     size_t held = 0, n_cleared = 0;
     for (size_t i = 0; i < n; i++) {
         bool crowded = false;
-        for (size_t j = 0; j < held && !crowded; j++)
+        for (size_t j = 0; i >= s->options.elites && j < held && !crowded; j++)
             crowded = genome_distance(s->problem.spec, &pool[i]->genome,
                                       &pool[j]->genome) < s->options.niche_radius;
         if (crowded)

@@ -19,13 +19,11 @@ void heat_free(heat *h)
 
 static race_plan heat_plan(const search *s)
 {
-    size_t n = s->problem.n_examples;
-    if (!s->options.racing)
-        return (race_plan){.n_examples = n, .block = n, .first_blocks = 1};
-    return (race_plan){.n_examples = n,
-                       .block = s->options.block,
-                       .first_blocks = s->options.first_blocks,
-                       .alpha = s->options.race_alpha};
+    size_t n = s->problem.n_examples, first;
+    if (!s->options.racing ||
+        !size_mul(s->options.block, s->options.first_blocks, &first))
+        first = n;
+    return (race_plan){.n_examples = n, .first = first, .alpha = s->options.race_alpha};
 }
 
 int heat_begin(search *s, record *const *racers, size_t n, error *err)

@@ -7,7 +7,7 @@
 enum { BARREN_MOST = 10 };
 
 typedef struct random_search {
-    record **batch;
+    record **batch; /* [0] is for the best so far, the fresh ones follow */
     size_t n_batch;
     size_t barren;
 } random_search;
@@ -36,14 +36,14 @@ static int random_ask(search *s, error *err)
             TRY(breed_initial(s, &r, err));
             if (!r)
                 break;
-            self->batch[self->n_batch++] = r;
+            self->batch[++self->n_batch] = r;
         }
-        size_t n = self->n_batch;
-        if (n == 0)
+        if (self->n_batch == 0)
             return 0;
-        if (s->n_population) /* races against the best so far, not counted in the batch */
-            self->batch[n++] = s->population[0];
-        TRY(heat_begin(s, self->batch, n, err));
+        size_t veterans = s->n_population; /* of equals, the elder leads */
+        if (veterans)
+            self->batch[0] = s->population[0];
+        TRY(heat_begin(s, self->batch + 1 - veterans, self->n_batch + veterans, err));
     }
     return heat_ask(s, err);
 }
@@ -54,7 +54,7 @@ static int random_tell(search *s, error *err)
     TRY(heat_tell(s, err));
     if (s->heat.open)
         return 0;
-    for (size_t i = 0; i < self->n_batch; i++) {
+    for (size_t i = 1; i <= self->n_batch; i++) {
         record *r = self->batch[i];
         if (!r->public.alive)
             continue;

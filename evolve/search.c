@@ -21,15 +21,15 @@ const search_type *search_type_find(const char *name)
 
 search_options search_defaults(void)
 {
-    return (search_options){.population = 16,
+    return (search_options){.population = 12,
                             .elites = 2,
-                            .tournament = 3,
+                            .tournament = 2,
                             .crossover_rate = 0.3,
-                            .max_edits = 3,
+                            .max_edits = 4,
                             .niche_radius = 0.15,
-                            .stall_restart = 6,
+                            .stall_restart = 5,
                             .racing = true,
-                            .block = 10,
+                            .block = 5,
                             .first_blocks = 1,
                             .race_alpha = 0.2};
 }
@@ -52,10 +52,10 @@ static int options_check(const search_options *o, error *err)
                          o->niche_radius);
     if (o->max_edits < 1)
         return error_set(err, E_ARGUMENT, "max_edits is 0; 1 or more are needed");
-    if (o->racing && (o->block < 2 || o->first_blocks < 1))
+    if (o->racing && (o->block < 1 || o->first_blocks < 1))
         return error_set(err, E_ARGUMENT,
-                         "block is %zu and first_blocks %zu; a race needs 2 and 1 or "
-                         "more",
+                         "block is %zu and first_blocks %zu; a race needs 1 or more of "
+                         "both",
                          o->block, o->first_blocks);
     if (o->racing && !(o->race_alpha > 0 && o->race_alpha < 1))
         return error_set(err, E_ARGUMENT, "race_alpha is %g, outside (0, 1)",

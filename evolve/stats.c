@@ -54,7 +54,7 @@ double stats_paired_t_below(const double *d, size_t n)
 
 /* ---- Permutation test ---- */
 
-enum { EXACT_MOST = 16 };
+enum { EXACT_MOST = 16, EXACT_MOST_BELOW = 12 }; /* 2^n sums */
 
 /* Sums that are equal but for the order of addition count as equal. */
 static double tie_tolerance(const double *d, size_t n)
@@ -74,27 +74,39 @@ static double flipped_sum(const double *d, size_t n, uint64_t mask)
     return sum;
 }
 
-static double exact_p(const double *d, size_t n, double least)
+/* How many flips of d are as extreme as it is: two-sided by |sum| >= bound, one-sided by
+ * sum <= bound. */
+typedef struct flips {
+    const double *d;
+    size_t n;
+    bool two_sided;
+    double bound;
+} flips;
+
+static bool is_extreme(const flips *f, double sum)
 {
-    /* A mask and its complement are equally extreme: half of them will do. */
-    uint64_t flips = n ? UINT64_C(1) << (n - 1) : 1, extreme = 0;
-    for (uint64_t mask = 0; mask < flips; mask++)
-        extreme += fabs(flipped_sum(d, n, mask)) >= least;
-    return (double)extreme / (double)flips;
+    return f->two_sided ? fabs(sum) >= f->bound : sum <= f->bound;
 }
 
-static double random_p(const double *d, size_t n, double least, size_t resamples,
-                       gsl_rng *rng)
+static double exact_p(const flips *f)
+{
+    uint64_t all = UINT64_C(1) << f->n, extreme = 0;
+    for (uint64_t mask = 0; mask < all; mask++)
+        extreme += is_extreme(f, flipped_sum(f->d, f->n, mask));
+    return (double)extreme / (double)all;
+}
+
+static double random_p(const flips *f, size_t resamples, gsl_rng *rng)
 {
     enum { CHUNK = 32 };
     size_t extreme = 0;
     for (size_t r = 0; r < resamples; r++) {
         double sum = 0;
-        for (size_t i = 0; i < n; i += CHUNK) {
-            uint64_t bits = gsl_rng_get(rng); /* MT19937: 32 good bits */
-            sum += flipped_sum(d + i, n - i < CHUNK ? n - i : CHUNK, bits);
+        for (size_t i = 0; i < f->n; i += CHUNK) {
+            size_t n = f->n - i < CHUNK ? f->n - i : CHUNK;
+            sum += flipped_sum(f->d + i, n, gsl_rng_get(rng)); /* 32 good bits */
         }
-        extreme += fabs(sum) >= least;
+        extreme += is_extreme(f, sum);
     }
     return (double)(extreme + 1) / (double)(resamples + 1);
 }
@@ -110,20 +122,44 @@ static int rng_open(gsl_rng **out, uint64_t seed, error *err)
     return 0;
 }
 
+static int flips_p(const flips *f, bool exact, size_t resamples, uint64_t seed, double *p,
+                   error *err)
+{
+    if (exact) {
+        *p = exact_p(f);
+        return 0;
+    }
+    gsl_rng *rng = NULL;
+    TRY(rng_open(&rng, seed, err));
+    *p = random_p(f, resamples, rng);
+    gsl_rng_free(rng);
+    return 0;
+}
+
 int stats_permutation_p(const double *d, size_t n, size_t resamples, uint64_t seed,
                         double *p, error *err)
 {
     TRY(check_finite(d, n, err));
     double least = fabs((double)n * stats_mean(d, n)) - tie_tolerance(d, n);
-    if (n <= EXACT_MOST) {
-        *p = exact_p(d, n, least);
-        return 0;
-    }
-    gsl_rng *rng = NULL;
-    TRY(rng_open(&rng, seed, err));
-    *p = random_p(d, n, least, resamples, rng);
-    gsl_rng_free(rng);
-    return 0;
+    const flips f = {.d = d, .n = n, .two_sided = true, .bound = least};
+    return flips_p(&f, n <= EXACT_MOST, resamples, seed, p, err);
+}
+
+int stats_flip_below(const double *d, size_t n, size_t resamples, double *p, error *err)
+{
+    TRY(check_finite(d, n, err));
+    double *moved = array_new(n, sizeof *moved);
+    if (!moved)
+        return error_memory(err, n * sizeof *moved);
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++)
+        if (d[i] != 0)
+            moved[k++] = d[i];
+    double most = (double)n * stats_mean(d, n) + tie_tolerance(d, n);
+    const flips f = {.d = moved, .n = k, .bound = most};
+    int rc = flips_p(&f, k <= EXACT_MOST_BELOW, resamples, 1, p, err);
+    free(moved);
+    return rc;
 }
 
 /* ---- BCa ---- */

@@ -11,7 +11,7 @@
 
 #include "../evolve/stats.h"
 
-enum { HELD_OUT = 400, POOL = 40, LEXICON = 60 };
+enum { HELD_OUT = 400, POOL = 40, LEXICON = 60, EXAMPLE_TOKENS = 15, DEMO_TOKENS = 12 };
 
 static const char *const lexicon[LEXICON] = {
     "write",   "give",    "the",      "a",        "word",    "of",      "opposite",
@@ -134,17 +134,24 @@ static uint64_t genome_key(const genome *g, const genome_spec *spec)
     return h;
 }
 
+/* Effects bend off: no wording makes a model infinitely good. */
+static double bend(double x, double most)
+{
+    return most * tanh(x / most);
+}
+
 static double noisy_score(const landscape *l, const genome *g, size_t example)
 {
-    bool text_only = l->kind == LANDSCAPE_TEXT;
-    double x = -1 - 1.5 * normal_of(l, 5000000 + example);
-    x += words_effect(l, &g->genes[0], l->kind == LANDSCAPE_DEMOS ? 0.15 : 0.35, example);
-    if (!text_only)
-        x += demos_effect(l, &g->genes[1], l->kind == LANDSCAPE_DEMOS ? 3 : -2, example);
+    bool text_only = l->kind == LANDSCAPE_TEXT, demos = l->kind == LANDSCAPE_DEMOS;
     const gene *choice = &g->genes[text_only ? 1 : 2];
+    uint64_t key = genome_key(g, &l->spec);
+    double x = bend(words_effect(l, &g->genes[0], demos ? 0.1 : 0.2, example), 1.5);
+    if (!text_only)
+        x += bend(demos_effect(l, &g->genes[1], demos ? 2 : -1.5, example), 3);
     x += feature(l, 2000000 + choice->choice, 0.3, 0.3, example);
-    x += 0.5 * normal_of(l, seed_mix(genome_key(g, &l->spec), example));
-    return -log1p(exp(-x)) * 2;
+    x += feature(l, key, 0.2, 0.8, example); /* chaos */
+    x -= 1 + 1.5 * normal_of(l, 5000000 + example);
+    return -2 * log1p(exp(-x));
 }
 
 /* Share of the hidden sentence's words that stand in the text in its order. */
@@ -199,8 +206,17 @@ static void answer_query(const landscape *l, search *s, const search_query *q)
     free(scores);
 }
 
+/* What a query costs: the prompt once, then every example. */
+static size_t query_tokens(const search_query *q)
+{
+    size_t tokens = EXAMPLE_TOKENS * q->n_examples;
+    for (size_t i = 0; i < q->genome->n_genes; i++)
+        tokens += q->genome->genes[i].n_words + DEMO_TOKENS * q->genome->genes[i].n_demos;
+    return tokens;
+}
+
 simulation simulate(const landscape *l, const search_type *type,
-                    const search_options *options, uint64_t seed, size_t evaluations)
+                    const search_options *options, uint64_t seed, size_t tokens)
 {
     simulation out = {0};
     search_problem problem = {.spec = &l->spec,
@@ -216,9 +232,9 @@ simulation simulate(const landscape *l, const search_type *type,
         must(search_ask(s, &q, &n, NULL));
         spent = n == 0;
         while (n > 0 && !spent) {
-            spent = out.evaluations + q->n_examples > evaluations;
+            spent = out.tokens + query_tokens(q) > tokens;
             if (!spent) {
-                out.evaluations += q->n_examples;
+                out.tokens += query_tokens(q);
                 answer_query(l, s, q);
                 if (--n > 0)
                     must(search_ask(s, &q, &n, NULL));

@@ -34,11 +34,12 @@ double landscape_quality(const landscape *l, const genome *g);
 typedef struct simulation {
     double quality; /* of search_best on held-out examples */
     double value;   /* as the search believes */
-    size_t evaluations, candidates, generations, restarts;
+    size_t tokens, candidates, generations, restarts;
 } simulation;
 
-/* Run a search until `evaluations` are spent; the last step is cut to the budget. */
+/* Run a search until `tokens` are spent, at 15 an example, 12 a demonstration and 1 a
+ * word, the prompt paid for once a query. The last step is cut to the budget. */
 simulation simulate(const landscape *l, const search_type *type,
-                    const search_options *options, uint64_t seed, size_t evaluations);
+                    const search_options *options, uint64_t seed, size_t tokens);
 
 #endif

@@ -359,10 +359,74 @@ static void options_that_make_no_sense_are_refused(void **state)
     landscape_close(&l);
 }
 
+/* ---- Proposers ---- */
+
+typedef struct dry_proposer {
+    proposer base;
+    int left; /* answers before the budget is spent */
+    int calls;
+} dry_proposer;
+
+static int propose(proposer *p, const genome_spec *spec, const genome *g, size_t which,
+                   size_t begin, size_t end, size_t k, char **out, error *err)
+{
+    (void)spec, (void)g, (void)which, (void)end, (void)k;
+    dry_proposer *self = (dry_proposer *)(void *)p;
+    self->calls++;
+    if (self->left-- <= 0)
+        return error_set(err, E_LIMIT, "the budget is spent");
+    out[0] = string_copy(begin % 2 ? "fluent" : "a fluent phrase");
+    return 1;
+}
+
+static void a_proposer_that_fails_stops_the_ask_and_not_the_search(void **state)
+{
+    (void)state;
+    landscape l;
+    landscape_open(&l, LANDSCAPE_TEXT, 3, 20);
+    dry_proposer from = {.base = {.words = propose}, .left = 5};
+    search_options options = search_defaults();
+    search_problem problem = {.spec = &l.spec,
+                              .seeds = l.seeds,
+                              .n_seeds = 3,
+                              .n_examples = 20,
+                              .random_seed = 4,
+                              .proposer = &from.base};
+    search *s = NULL;
+    assert_int_equal(search_new(&s, search_type_find("ga"), &problem, &options, NULL), 0);
+    const search_query *q;
+    size_t n;
+    int failures = 0, fluent = 0;
+    for (int step = 0; step < 200; step++) {
+        error err = {0};
+        int rc = search_ask(s, &q, &n, &err);
+        if (rc < 0) {
+            assert_int_equal(rc, E_LIMIT);
+            assert_string_equal(err.text, "the budget is spent");
+            uint64_t best; /* what was known is still known */
+            assert_true(step == 0 || search_best(s, 1, &best) == 1);
+            failures++;
+            from.left = 40;
+            continue;
+        }
+        assert_true(n > 0);
+        search_answer a = answer(&l, &q[0]);
+        double *scores;
+        memcpy(&scores, &a.scores, sizeof scores);
+        tell(s, &a, 1);
+        free(scores);
+    }
+    for (size_t i = 0; i < search_candidate_count(s); i++)
+        fluent += strstr(search_candidate(s, i)->operators, "model") != NULL;
+    assert_true(failures > 0 && from.calls > 10 && fluent > 5);
+    search_free(s);
+    landscape_close(&l);
+}
+
 /* ---- Worth ---- */
 
 static double mean_quality(landscape_kind kind, const char *type, bool racing,
-                           size_t evaluations)
+                           size_t tokens)
 {
     search_options options = search_defaults();
     options.racing = racing;
@@ -370,18 +434,18 @@ static double mean_quality(landscape_kind kind, const char *type, bool racing,
     for (uint64_t seed = 0; seed < 10; seed++) {
         landscape l;
         landscape_open(&l, kind, 100 + seed, 60);
-        sum += simulate(&l, search_type_find(type), &options, seed, evaluations).quality;
+        sum += simulate(&l, search_type_find(type), &options, seed, tokens).quality;
         landscape_close(&l);
     }
     return sum / 10;
 }
 
-static void ga_beats_random_at_equal_evaluations(void **state)
+static void ga_beats_random_at_equal_tokens(void **state)
 {
     (void)state;
     for (landscape_kind kind = 0; kind <= LANDSCAPE_SUBSET; kind++) {
-        double ga = mean_quality(kind, "ga", true, 3000);
-        double random = mean_quality(kind, "random", true, 3000);
+        double ga = mean_quality(kind, "ga", true, 60000);
+        double random = mean_quality(kind, "random", true, 60000);
         print_message("landscape %d: ga %.3f, random %.3f\n", (int)kind, ga, random);
         assert_true(ga > random);
     }
@@ -392,8 +456,8 @@ static void racing_beats_scoring_everything(void **state)
     (void)state;
     double with = 0, without = 0;
     for (landscape_kind kind = 0; kind <= LANDSCAPE_TEXT; kind++) {
-        with += mean_quality(kind, "ga", true, 3000);
-        without += mean_quality(kind, "ga", false, 3000);
+        with += mean_quality(kind, "ga", true, 60000);
+        without += mean_quality(kind, "ga", false, 60000);
     }
     print_message("racing %.3f, without %.3f\n", with / 3, without / 3);
     assert_true(with > without);
@@ -409,7 +473,8 @@ int main(void)
         cmocka_unit_test(a_score_that_is_no_number_fails_its_candidate_only),
         cmocka_unit_test(a_search_of_failures_ends),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
-        cmocka_unit_test(ga_beats_random_at_equal_evaluations),
+        cmocka_unit_test(a_proposer_that_fails_stops_the_ask_and_not_the_search),
+        cmocka_unit_test(ga_beats_random_at_equal_tokens),
         cmocka_unit_test(racing_beats_scoring_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,29 @@ static void permutation_p_values_are_those_of_scipy(void **state)
     }
 }
 
+static void one_sided_flips_agree_with_t_where_t_is_right(void **state)
+{
+    (void)state;
+    size_t i, n;
+    json_t *c;
+    json_array_foreach(json_object_get(fixture, "cases"), i, c)
+    {
+        double *d = numbers(json_object_get(c, "d"), &n), p;
+        assert_int_equal(stats_flip_below(d, n, 99999, &p, NULL), 0);
+        if (n >= 12)
+            check_near(c, "t_below", p, 0.03);
+        free(d);
+    }
+    const double one_lost[20] = {-1}, two_lost[20] = {-1, 0, -1};
+    double p;
+    assert_int_equal(stats_flip_below(one_lost, 20, 99, &p, NULL), 0);
+    assert_float_equal(p, 0.5, 0);
+    assert_int_equal(stats_flip_below(two_lost, 20, 99, &p, NULL), 0);
+    assert_float_equal(p, 0.25, 0);
+    assert_int_equal(stats_flip_below(NULL, 0, 99, &p, NULL), 0);
+    assert_float_equal(p, 1, 0);
+}
+
 static void bca_intervals_are_those_of_scipy(void **state)
 {
     (void)state;
@@ -166,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(means_errors_and_t_tests_are_those_of_scipy),
         cmocka_unit_test(permutation_p_values_are_those_of_scipy),
+        cmocka_unit_test(one_sided_flips_agree_with_t_where_t_is_right),
         cmocka_unit_test(bca_intervals_are_those_of_scipy),
         cmocka_unit_test(holm_is_holm),
         cmocka_unit_test(degenerate_data_have_stated_answers),
