@@ -157,7 +157,8 @@ static int add_line(text *out, const char *indent, const char *s, size_t n, bool
 {
     while (n && s[n - 1] == ' ')
         n--;
-    TRY(text_add_string(out, indent, err));
+    if (n)
+        TRY(text_add_string(out, indent, err));
     TRY(text_add(out, s, n, err));
     return text_add_string(out, cut ? ELLIPSIS "\n" : "\n", err);
 }
