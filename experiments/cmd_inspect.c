@@ -60,8 +60,9 @@ static void print_model(const model_info *i)
     if (*i->name)
         printf("%-14s %s\n", "name", i->name);
     printf("%-14s %s\n", "family", i->family);
-    printf("%-14s %" PRIu64 " (%.1f million)\n", "parameters", i->n_parameters,
-           (double)i->n_parameters / 1e6);
+    bool many = i->n_parameters >= 1000000;
+    printf("%-14s %.1f %s\n", "parameters", (double)i->n_parameters / (many ? 1e6 : 1e3),
+           many ? "million" : "thousand");
     printf("%-14s %zu layers, width %zu, feed-forward %zu\n", "shape", i->n_layers,
            i->width, i->n_feed_forward);
     printf("%-14s %zu heads of %zu over %zu key-value heads\n", "attention", i->n_heads,
@@ -88,7 +89,7 @@ static void print_text(const model_info *i, const tokenizer_info *t, const char 
 {
     print_model(i);
     print_tokenizer(t);
-    printf("%-14s %.0f MiB of weights as f32, and up to %zu MiB a session\n", "memory",
+    printf("%-14s %.1f MiB of weights as f32, and up to %zu MiB a session\n", "memory",
            (double)i->weight_bytes_f32 / (1 << 20), session_mib);
     printf("%-14s %s\n", "sha256", hash);
     printf("%-14s %s\n", "backend", backend);

@@ -4,7 +4,8 @@
 #include "command.h"
 #include "fitness_lm.h"
 
-#include <inttypes.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,15 +42,36 @@ static int take_seed(entrant *e, size_t which, const char *value, error *err)
     return gene_set_text(g, value, NULL, 0, err);
 }
 
+/* Why `what` cannot be an entrant without an experiment. */
+static int refuse(const char *what, error *err)
+{
+    char head[4] = "";
+    FILE *f = fopen(what, "re");
+    if (!f)
+        return error_set(err, E_USAGE,
+                         "cannot open %s: %s; without --experiment a prompt is a file of "
+                         "'lamarck export --format json'",
+                         what, strerror(errno));
+    bool is_model = fread(head, 1, sizeof head, f) == sizeof head &&
+                 memcmp(head, "GGUF", sizeof head) == 0;
+    fclose(f);
+    if (is_model)
+        return error_set(
+            err, E_USAGE,
+            "%s is a model: what it is to score comes with --rows FILE.jsonl", what);
+    return error_set(
+        err, E_USAGE,
+        "%s is not a prompt of 'lamarck export --format json'; for any other "
+        "prompt --experiment says how it is judged",
+        what);
+}
+
 static int open_prompt(entrant *e, const entrant_options *options, error *err)
 {
     if (prompt_file_is(e->what))
         return prompt_file_read(&e->of, e->what, err);
     if (!options->experiment)
-        return error_set(err, E_USAGE,
-                         "%s is not a prompt of 'lamarck export --format json'; for any "
-                         "other prompt --experiment says how it is judged",
-                         e->what);
+        return refuse(e->what, err);
     experiment_overrides overrides = {options->set.items, options->set.n, NULL};
     TRY(experiment_load(&e->of.experiment, options->experiment, &overrides, err));
     experiment *x = e->of.experiment;
