@@ -34,8 +34,7 @@ int builder_row_end(dataset_builder *b, error *err);
 int builder_finish(dataset_builder *b, dataset **out, error *err);
 void builder_abort(dataset_builder *b);
 
-/* Is this column the input; may this one hold the targets (`*given`: the file's user said
- * so)? */
+/* Is this the column that the input is taken from? */
 bool builder_is_input(const dataset_builder *b, const char *column);
 
 #endif

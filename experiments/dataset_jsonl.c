@@ -186,6 +186,9 @@ static int parse_row(dataset_builder *b, const text *line, size_t number, error 
 {
     json_error_t problem;
     json_t *row = json_loadb(line->s, line->n, JSON_REJECT_DUPLICATES, &problem);
+    /* Without memory jansson often has nothing to say. */
+    if (!row && (!*problem.text || json_error_code(&problem) == json_error_out_of_memory))
+        return error_memory(err, line->n);
     if (!row)
         return error_set(err, E_FORMAT, "%s:%zu:%d: not a JSON object: %s", b->d->path,
                          number, problem.column, problem.text);

@@ -157,6 +157,16 @@ static int read_line_of_text(const yaml_node *node, char **member, error *err)
     return 0;
 }
 
+/* File names may be any bytes, but a dump is JSON. */
+static int check_path(const char *path, error *err)
+{
+    if (utf8_check(path, strlen(path)) < strlen(path))
+        return error_set(err, E_UNSUPPORTED,
+                         "the path %s is not valid UTF-8: rename the file or its folder",
+                         path);
+    return 0;
+}
+
 static int read_names(experiment_reader *r, error *err)
 {
     experiment *e = r->e;
@@ -179,7 +189,8 @@ static int read_names(experiment_reader *r, error *err)
     node = yaml_get(r->root, "model_path");
     if (node)
         return read_line_of_text(node, &e->model_path, err);
-    return model_locate(e->model, r->folder, &e->model_path, err);
+    TRY(model_locate(e->model, r->folder, &e->model_path, err));
+    return check_path(e->model_path, err);
 }
 
 static int read_search_kind(const yaml_node *node, const search_type **out, error *err)
@@ -337,6 +348,8 @@ static int read_document(experiment **out, const yaml_document *d, const char *p
     experiment *e = calloc(1, sizeof *e);
     int rc = folder && e ? set_defaults(e, path, err) : error_memory(err, sizeof *e);
     experiment_reader r = {.e = e, .root = d->root, .folder = folder, .dump = dump};
+    if (rc == 0)
+        rc = check_path(path, err);
     if (rc == 0)
         rc = read_sections(&r, overrides, err);
     free(folder);

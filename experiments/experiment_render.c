@@ -35,8 +35,7 @@ static void bind(scope *s, const char *name, const char *value)
     s->bindings[s->n++] = (binding){name, value};
 }
 
-/* Bind the fields of example i: its values, nothing, or (`standing`) the variables
- * themselves, which `names` then holds. */
+/* Bind the fields of example i, or empty texts. */
 static void bind_fields(scope *s, const experiment *e, size_t i)
 {
     for (size_t f = 0; f < e->data->n_fields; f++)

@@ -416,6 +416,10 @@ int yaml_from_json(yaml_document **out, const char *json, const char *path, erro
 {
     json_error_t problem;
     json_t *value = json_loads(json, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    /* Without memory jansson often has nothing to say. */
+    if (!value &&
+        (!*problem.text || json_error_code(&problem) == json_error_out_of_memory))
+        return error_memory(err, strlen(json));
     if (!value)
         return error_set(err, E_FORMAT, "%s:%d:%d: %s", path, problem.line,
                          problem.column, problem.text);

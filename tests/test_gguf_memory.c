@@ -1,7 +1,4 @@
-/* Reading GGUF files when memory runs out: at every single allocation, in turn.
- *
- * The program has its own malloc, calloc, realloc and free in front of glibc's.
- * Sanitizers bring theirs, and then there is nothing to test here. */
+/* Reading GGUF files when memory runs out: at every single allocation, in turn. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,90 +10,9 @@
 #include <cmocka.h>
 
 #include "../model/gguf.h"
+#include "failing_malloc.h"
 #include "gguf_build.h"
 #include "gguf_walk.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-
-static void set_allocations_left(long n)
-{
-    (void)n;
-}
-
-static long allocations_held(void)
-{
-    return 0;
-}
-
-static bool can_fail_allocations(void)
-{
-    printf("SKIP allocations cannot be made to fail under a sanitizer\n");
-    return false;
-}
-
-#else
-
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t count, size_t n);
-void *__libc_realloc(void *old, size_t n);
-void __libc_free(void *p);
-
-static long allocations_left = -1; /* -1: no limit */
-static long held;                  /* allocated and not freed */
-
-/* One allocation is wanted; is there none left? */
-static bool is_refused(void)
-{
-    if (allocations_left > 0)
-        allocations_left--;
-    return allocations_left == 0;
-}
-
-static void *count_held(void *p)
-{
-    held += p != NULL;
-    return p;
-}
-
-void *malloc(size_t n)
-{
-    return is_refused() ? NULL : count_held(__libc_malloc(n));
-}
-
-void *calloc(size_t count, size_t n)
-{
-    return is_refused() ? NULL : count_held(__libc_calloc(count, n));
-}
-
-void *realloc(void *old, size_t n)
-{
-    if (is_refused())
-        return NULL;
-    return old ? __libc_realloc(old, n) : count_held(__libc_malloc(n));
-}
-
-void free(void *p)
-{
-    held -= p != NULL;
-    __libc_free(p);
-}
-
-static long allocations_held(void)
-{
-    return held;
-}
-
-static void set_allocations_left(long n)
-{
-    allocations_left = n;
-}
-
-static bool can_fail_allocations(void)
-{
-    return true;
-}
-
-#endif
 
 /* A file that has the reader allocate in every way it knows. */
 static char *varied_file(size_t *n)
