@@ -58,6 +58,17 @@ static int add_scored(builder *b, const genome *g, size_t i, const char *target,
     return add_row(b->maker, &b->sheet->rows, r, 0, err);
 }
 
+/* The length of a context to go on from, without its last spaces. Tokens bring the space
+ * before them ("Answer:" " cold"), so a context that ends in one is nothing that a model
+ * has seen; scoring is not touched by this, it tokenises context and target as one. */
+static size_t without_spaces(const text *context)
+{
+    size_t n = context->n;
+    while (n > 0 && context->s[n - 1] == ' ')
+        n--;
+    return n;
+}
+
 static int add_context(builder *b, const genome *g, size_t i, error *err)
 {
     const experiment *e = b->maker->experiment;
@@ -66,7 +77,7 @@ static int add_context(builder *b, const genome *g, size_t i, error *err)
     text_clear(&b->tail);
     TRY(experiment_render(e, b->maker->tokenizer, g, i, "", &b->context, &b->tail, err));
     TRY(row_encode_context(&r, b->maker->tokenizer, text_string(&b->context),
-                           b->context.n, is_chat(e), err));
+                           without_spaces(&b->context), is_chat(e), err));
     if (r.n == 0) {
         free((int32_t *)(uintptr_t)r.tokens);
         return error_set(err, E_LIMIT, "the prompt is empty: nothing to go on from");
