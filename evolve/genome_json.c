@@ -46,7 +46,9 @@ static int text_gene_put(const gene *g, json_t *out, error *err)
     int rc = marked ? gene_text(g, &t, err) : error_memory(err, sizeof(void *));
     json_t *s = rc == 0 ? json_stringn(text_string(&t), t.n) : NULL;
     if (rc == 0 && !s)
-        rc = error_set(err, E_ARGUMENT, "a gene's text is not UTF-8");
+        rc = utf8_check(text_string(&t), t.n) < t.n
+                 ? error_set(err, E_ARGUMENT, "a gene's text is not UTF-8")
+                 : error_memory(err, t.n);
     if (rc == 0)
         rc = array_put(marked, json_incref(s), err);
     if (rc == 0)
