@@ -74,4 +74,10 @@ run export "$scratch" --format yaml
 run inspect
 run inspect "$scratch/model.gguf"
 run inspect "$model" --backend gpu
+printf '{"template": "{prompt} {input}", "prompts": ["a"], "examples": [{"input": "b", "target": "c"}]}' >"$scratch/workload.json"
+run bench
+run bench "$model" --repeat 0
+run bench "$model" --reference x
+run bench "$model" --workload "$scratch/none.json"
+run bench "$model" --workload "$scratch/workload.json"
 finish
