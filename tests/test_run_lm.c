@@ -1,0 +1,252 @@
+/* Whole runs on a tiny model, as `lamarck evolve` makes them: the same whatever the
+ * number of threads and however often killed; refused before anything is spent. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../experiments/run.h"
+#include "fixture.h"
+#include "scratch.h"
+#include "small_lm.h"
+#include "toy.h"
+
+/* Begins a run in dir and reads it back when it has ended. */
+static run_record *start(const char *dir, const char *file, const char *const *set,
+                         size_t n)
+{
+    error err = {0};
+    uint64_t id = 0;
+    experiment *e = small_lm_experiment(dir, file, set, n);
+    if (run_start(e, dir, NULL, &id, &err) < 0)
+        fail_msg("%s", err.text);
+    experiment_free(e);
+    return read_run(dir, id);
+}
+
+static void test_threads_and_repetition_change_nothing(void **state)
+{
+    (void)state;
+    const char *sets[] = {"engine.threads=1", "engine.threads=2", "engine.threads=1"};
+    run_record *first = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        char *dir = scratch_new();
+        run_record *r = start(dir, "tiny-q4_1.gguf", &sets[i], 1);
+        assert_int_equal(r->status, RUN_FINISHED);
+        assert_true(r->n_history > 2);
+        assert_true(r->spent[FOR_PROPOSALS].tokens > 0);
+        if (first) {
+            assert_same_run(first, r, true);
+            run_record_free(r);
+        } else {
+            first = r;
+        }
+        scratch_remove(dir);
+    }
+    run_record_free(first);
+}
+
+/* ---- Kills ---- */
+
+/* What a child does: begin or go on with the run of dir. */
+static int child_main(const char *dir, const char *file, bool begun)
+{
+    error err = {0};
+    uint64_t id = 0;
+    int rc;
+    if (begun) {
+        rc = run_resume(dir, 0, NULL, &id, &err);
+    } else {
+        experiment *e = small_lm_experiment(dir, file, NULL, 0);
+        rc = run_start(e, dir, NULL, &id, &err);
+        experiment_free(e);
+    }
+    if (rc < 0)
+        fprintf(stderr, "child: %s\n", err.text);
+    return rc == 0 ? 0 : 1;
+}
+
+/* A child that is killed after a while, if it is still there. True when it ended by
+ * itself. It is this program anew: OpenMP's threads do not survive a fork. */
+static bool child_run(const char *dir, const char *file, bool begun, double seconds)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", "test_run_lm", "child", dir, file, begun ? "1" : "0",
+              (char *)NULL);
+        _exit(126);
+    }
+    int status = 0;
+    if (seconds > 0) {
+        long ns = (long)(1e9 * (seconds - (double)(long)seconds));
+        nanosleep(&(struct timespec){(long)seconds, ns}, NULL);
+        kill(child, SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    return WIFEXITED(status);
+}
+
+/* 0: none, 1: one that is not finished, 2: a finished one. */
+static int run_state(const char *dir)
+{
+    store *s = NULL;
+    uint64_t latest = 0, unfinished = 0;
+    error err = {0};
+    if (store_open(&s, dir, true, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(store_run_latest(s, false, &latest, &err), 0);
+    assert_int_equal(store_run_latest(s, true, &unfinished, &err), 0);
+    store_close(s);
+    return latest == 0 ? 0 : unfinished ? 1 : 2;
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void test_killed_and_resumed_it_ends_the_same(void **state)
+{
+    (void)state;
+    static const char file[] = "tiny-f32.gguf";
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    gsl_rng_set(rng, 11);
+    char *dir = scratch_new();
+    double begin = seconds_now();
+    run_record *whole = start(dir, file, NULL, 0);
+    double took = seconds_now() - begin;
+    scratch_remove(dir);
+    for (size_t kills = 0; kills < 20;) {
+        dir = scratch_new();
+        bool done = false;
+        for (int i = 0; !done && i < 4; i++) {
+            double moment = took * (0.05 + 0.9 * gsl_rng_uniform(rng));
+            done = child_run(dir, file, run_state(dir) > 0, moment);
+            kills += !done;
+            done = done || run_state(dir) == 2; /* killed after its last word */
+        }
+        if (!done)
+            assert_true(child_run(dir, file, run_state(dir) > 0, 0));
+        run_record *r = read_run(dir, 0);
+        assert_int_equal(r->id, 1);
+        assert_int_equal(r->status, RUN_FINISHED);
+        assert_same_run(whole, r, true);
+        run_record_free(r);
+        scratch_remove(dir);
+    }
+    run_record_free(whole);
+    gsl_rng_free(rng);
+}
+
+/* ---- What is refused, and foretold ---- */
+
+static void test_a_small_budget_is_refused_before_a_run_exists(void **state)
+{
+    (void)state;
+    const char *set[] = {"budget.tokens=300"};
+    char *dir = scratch_new();
+    error err = {0};
+    uint64_t id = 0;
+    experiment *e = small_lm_experiment(dir, "tiny-f32.gguf", set, 1);
+    assert_int_equal(run_start(e, dir, NULL, &id, &err), E_LIMIT);
+    assert_non_null(strstr(err.text, "just enough"));
+    assert_int_equal(run_state(dir), 0);
+    experiment_free(e);
+    scratch_remove(dir);
+}
+
+static void test_a_dry_run_writes_nothing_and_foretells(void **state)
+{
+    (void)state;
+    char *dir = scratch_new();
+    error err = {0};
+    run_estimate x = {0};
+    struct stat before, after;
+    experiment *e = small_lm_experiment(dir, "tiny-f32.gguf", NULL, 0);
+    assert_int_equal(stat(dir, &before), 0);
+    if (run_dry(e, &x, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(stat(dir, &after), 0);
+    assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+    assert_int_equal(x.tokens, 9000);
+    assert_true(x.evaluations > 0 && x.evaluations < 9000);
+    assert_true(x.first_generation_tokens > 0);
+    assert_true(x.finish_tokens > 0);
+    assert_true(x.first_generation_tokens + x.finish_tokens < 9000);
+    assert_true(x.tokens_per_second > 0);
+    assert_true(x.seconds > 0);
+    experiment_free(e);
+    scratch_remove(dir);
+}
+
+/* A run folder whose model has become another one. */
+static void test_another_model_is_refused(void **state)
+{
+    (void)state;
+    char *dir = scratch_new(), a[FIXTURE_PATH_BYTES], b[FIXTURE_PATH_BYTES];
+    char real_a[FIXTURE_PATH_BYTES], real_b[FIXTURE_PATH_BYTES], *link_path = NULL;
+    volatile int flag = 1;
+    error err = {0};
+    uint64_t id = 0;
+    assert_non_null(realpath(fixture_path(a, "tiny-f32.gguf"), real_a));
+    assert_non_null(realpath(fixture_path(b, "tiny-q8_0.gguf"), real_b));
+    assert_true(asprintf(&link_path, "%s/model.gguf", dir) > 0);
+    assert_int_equal(symlink(real_a, link_path), 0);
+    experiment *e = small_lm_experiment(dir, "tiny-f32.gguf", NULL, 0);
+    free(e->model_path);
+    e->model_path = link_path;
+    run_options options = {.interrupt = &flag};
+    assert_int_equal(run_start(e, dir, &options, &id, &err), E_INTERRUPTED);
+    assert_int_equal(unlink(link_path), 0);
+    assert_int_equal(symlink(real_b, link_path), 0);
+    assert_int_equal(run_resume(dir, 0, NULL, &id, &err), E_FORMAT);
+    assert_non_null(strstr(err.text, "not the model"));
+    experiment_free(e);
+    scratch_remove(dir);
+}
+
+static void test_a_finished_run_is_left_alone_and_none_is_an_error(void **state)
+{
+    (void)state;
+    char *dir = scratch_new();
+    error err = {0};
+    uint64_t id = 0;
+    run_record *r = start(dir, "tiny-f32.gguf", NULL, 0);
+    run_record_free(r);
+    assert_int_equal(run_resume(dir, 1, NULL, &id, &err), 0);
+    assert_int_equal(id, 1);
+    assert_int_equal(run_resume(dir, 0, NULL, &id, &err), E_ARGUMENT);
+    assert_non_null(strstr(err.text, "not finished"));
+    assert_int_equal(run_resume("/nowhere", 0, NULL, &id, &err), E_IO);
+    scratch_remove(dir);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 5 && strcmp(argv[1], "child") == 0)
+        return child_main(argv[2], argv[3], argv[4][0] == '1');
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads_and_repetition_change_nothing),
+        cmocka_unit_test(test_killed_and_resumed_it_ends_the_same),
+        cmocka_unit_test(test_a_small_budget_is_refused_before_a_run_exists),
+        cmocka_unit_test(test_a_dry_run_writes_nothing_and_foretells),
+        cmocka_unit_test(test_another_model_is_refused),
+        cmocka_unit_test(test_a_finished_run_is_left_alone_and_none_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
