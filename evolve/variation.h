@@ -8,9 +8,9 @@
 /* Uniform in [0, n); n > 0. */
 size_t pick_below(gsl_rng *rng, size_t n);
 
-/* A span of `*length` words or fewer (always fewer than are needed to break a law of
- * words.h) that may be removed, or, with `removable` false, merely holds no frozen word.
- * Uniform over the places of that length. Returns false when there is none. */
+/* A span of `length` words that holds no frozen word and, with `removable`, may be taken
+ * away by the laws of words.h; uniform over all such places. Where there is none, one of
+ * fewer words; false when there is none at all. */
 bool pick_span(gsl_rng *rng, const gene *g, size_t length, bool removable, size_t *begin,
                size_t *end);
 /* 1, 2 or 3 words: 0.6, 0.25, 0.15. */
