@@ -42,10 +42,18 @@ int error_prefix(error *err, const char *format, ...)
     memcpy(old, err->text, sizeof old);
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(err->text, sizeof err->text, format, args);
+    int printed = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+    /* What does not fit is cut at the end, where the least is lost. */
+    const char *const parts[] = {": ", old};
+    size_t n = printed < 0 ? 0 : strlen(err->text);
+    for (size_t i = 0; i < 2; i++) {
+        size_t room = sizeof err->text - 1 - n, length = strlen(parts[i]);
+        size_t kept = length < room ? length : room;
+        memcpy(err->text + n, parts[i], kept);
+        n += kept;
+    }
+    err->text[n] = '\0';
     make_printable(err->text);
     return err->code;
 }
