@@ -263,7 +263,7 @@ static void test_generated_text_is_compared_and_remembered(void **state)
     example *x = &w.e->data->examples[0];
     row r;
     char *said = NULL;
-    const char context[] = "the opposite of: thing 0 ";
+    const char context[] = "the opposite of: thing 0"; /* without its last space */
     assert_int_equal(row_encode_context(&r, model_tokenizer(w.j.model), context,
                                         strlen(context), false, &err),
                      0);

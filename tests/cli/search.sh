@@ -36,7 +36,7 @@ killed=$!
 while kill -0 $killed 2>/dev/null && ! grep -q '^search' "$scratch/stderr"; do sleep 0.01; done
 kill -9 $killed 2>/dev/null
 wait $killed 2>/dev/null
-if "$LAMARCK" show "$scratch/killed" --json | grep -q '"status": "running"'; then
+if "$LAMARCK" show "$scratch/killed" --json | grep -qE '"status": "(running|stopped)"'; then
     # Unless it was faster than the signal: a run that is not finished is not begun anew.
     evolve "$scratch/experiment.yaml" --out "$scratch/killed" --seed 3
     grep -q "go on with 'lamarck evolve --resume" "$scratch/stderr" || note "begun anew over a killed run"

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# A run that dies or is stopped, at any moment and many times over, ends as the run that never was;
+# a run that somebody works on is left to them.
+. "$(dirname "$0")/common"
+export OMP_NUM_THREADS=1 # threads that wait for each other on a busy machine take ten times as long
+RANDOM=7
+for i in $(seq 0 59); do
+    echo "{\"input\": \"w$((i % 10))$((i / 10))\", \"target\": \"$((i / 10))$((i % 10))\"}"
+done >"$scratch/data.jsonl"
+cat >"$scratch/experiment.yaml" <<YAML
+name: tiny
+model: $PWD/$model
+data: {file: data.jsonl, search: 24, selection: 12, final: 20}
+template: "{{instruction}} {{input}}:{{target}}"
+genes:
+  instruction: {kind: text, seed: turn it, max_words: 4, lexicon: [turn, it, the, back, a]}
+fitness: {kind: logprob, fluency_weight: 0.01}
+search: {kind: ga, population: 6, block: 6, model_words: 2}
+budget: {tokens: 9000}
+finalists: 3
+engine: {threads: 1}
+YAML
+evolve() { "$LAMARCK" evolve "$@" >"$scratch/stdout" 2>"$scratch/stderr"; }
+# Everything but time, and the name of the folder.
+timeless() { "$LAMARCK" show "$1" --json | grep -vE '"(seconds|started|dir|folder)"'; }
+status() { "$LAMARCK" show "$1" --json 2>/dev/null | sed -nE 's/^  "status": "([a-z]+)".*/\1/p'; }
+now_ms() { date +%s%3N; }
+
+begin=$(now_ms)
+evolve "$scratch/experiment.yaml" --out "$scratch/whole" || note "a whole run failed"
+took=$(($(now_ms) - begin))
+timeless "$scratch/whole" >"$scratch/whole.json"
+
+# Kills, each a random part of a whole run after the process began; up to four for one run.
+kills=0 different=0
+while [ $kills -lt 20 ]; do
+    rm -rf "$scratch/killed"
+    for again in 1 2 3 4; do
+        if [ -n "$(status "$scratch/killed")" ]; then
+            "$LAMARCK" evolve --resume "$scratch/killed" >/dev/null 2>&1 &
+        else
+            rm -rf "$scratch/killed"
+            "$LAMARCK" evolve "$scratch/experiment.yaml" --out "$scratch/killed" >/dev/null 2>&1 &
+        fi
+        process=$!
+        sleep "$(printf '%d.%03d' $((took * (RANDOM % 100) / 100000)) $((took * (RANDOM % 100) / 100 % 1000)))"
+        kill -9 $process 2>/dev/null && kills=$((kills + 1))
+        wait $process 2>/dev/null
+        [ "$(status "$scratch/killed")" = finished ] && break
+    done
+    case $(status "$scratch/killed") in
+    finished) ;;
+    '') rm -rf "$scratch/killed"; evolve "$scratch/experiment.yaml" --out "$scratch/killed" ;;
+    *) evolve --resume "$scratch/killed" || note "resuming failed: $(cat "$scratch/stderr")" ;;
+    esac
+    timeless "$scratch/killed" >"$scratch/killed.json"
+    cmp -s "$scratch/whole.json" "$scratch/killed.json" || {
+        different=$((different + 1))
+        diff "$scratch/whole.json" "$scratch/killed.json" | head -5 >>"$actual"
+    }
+done
+note "20 kills: $different runs ended differently"
+
+# A long run: somebody else is refused and told who works on it; Ctrl-C stops it and keeps it.
+"$LAMARCK" evolve "$scratch/experiment.yaml" --out "$scratch/long" --budget tokens=100000000 \
+    >/dev/null 2>"$scratch/long.err" &
+process=$!
+until [ "$(status "$scratch/long")" = running ] && grep -q '^search' "$scratch/long.err"; do
+    kill -0 $process || break
+    sleep 0.05
+done
+evolve --resume "$scratch/long"
+note "a second process: exit $?"
+grep -q "process $process\$\|process $process[^0-9]" "$scratch/stderr" && note "told who works on it" ||
+    note "not told who works on it: $(cat "$scratch/stderr")"
+kill -INT $process
+wait $process
+note "Ctrl-C: exit $?, status $(status "$scratch/long")"
+
+# As a plain user cannot write into somebody else's folder, neither can a run begin in a file's place.
+echo "not a folder" >"$scratch/file"
+evolve "$scratch/experiment.yaml" --out "$scratch/file"
+note "a file in the folder's place: exit $?"
+finish
