@@ -31,6 +31,7 @@ grep -q 'report: .*/whole/report.html' "$scratch/stdout" || note "the report is 
 grep -q '</html>' "$scratch/whole/report.html" || note "there is no report"
 timeless "$scratch/whole" >"$scratch/whole.json"
 
+: >"$scratch/stderr" # or the last run's words would be taken for this one's
 "$LAMARCK" evolve "$scratch/experiment.yaml" --out "$scratch/killed" --seed 3 >/dev/null 2>"$scratch/stderr" &
 killed=$!
 while kill -0 $killed 2>/dev/null && ! grep -q '^search' "$scratch/stderr"; do sleep 0.01; done
