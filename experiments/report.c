@@ -170,7 +170,10 @@ static void put_verdict(page *p, const run_record *r)
                    v->seed.score, v->seed.se, v->best.score, v->best.se, v->difference,
                    v->ci_low, v->ci_high);
     }
-    put(p, "</section>\n");
+    put(p, "<p class=\"meta\">");
+    put_text(p, summary_score_meaning(r));
+    put(p, r->has_verdict ? " ± is one standard error.</p></section>\n"
+                          : "</p></section>\n");
 }
 
 static void put_prompts(page *p, const run_record *r)

@@ -129,6 +129,7 @@ typedef struct operator_total {
     const char *name;
     uint64_t tries, wins;
     double rate; /* at the last step */
+    double sum;  /* of its rates at all steps: what it fills in the drawing */
 } operator_total;
 
 static size_t find_operator(operator_total *totals, size_t *n, const char *name)
@@ -142,11 +143,11 @@ static size_t find_operator(operator_total *totals, size_t *n, const char *name)
     return (*n)++;
 }
 
-static int by_tries(const void *a, const void *b)
+static int by_share(const void *a, const void *b)
 {
     const operator_total *x = a, *y = b;
-    if (x->tries != y->tries)
-        return x->tries < y->tries ? 1 : -1;
+    if (x->sum < y->sum || x->sum > y->sum)
+        return x->sum < y->sum ? 1 : -1;
     return strcmp(x->name, y->name);
 }
 
@@ -162,8 +163,9 @@ static size_t total_operators(const run_record *r, operator_total *totals)
         totals[at].tries = o->tries;
         totals[at].wins = o->wins;
         totals[at].rate = o->rate;
+        totals[at].sum += o->rate;
     }
-    qsort(totals, n, sizeof *totals, by_tries);
+    qsort(totals, n, sizeof *totals, by_share);
     return n;
 }
 

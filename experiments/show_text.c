@@ -60,6 +60,9 @@ int show_verdict(const sheet *s, const run_record *r)
         rc = text_add_string(s->out, style_of(s, STYLE_PLAIN), s->err);
     text_free(&sentence);
     TRY(rc);
+    const char *meaning = summary_score_meaning(r);
+    if (*meaning)
+        TRY(terminal_wrap(s->out, meaning, "", s->terminal.width, 0, s->err));
     const verdict *v = r->has_verdict ? &r->verdict : NULL;
     uint64_t seed = summary_seed(r), best = summary_best(r);
     TRY(add_scored_prompt(s, r, "seed", seed, v ? &v->seed : NULL));

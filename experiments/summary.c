@@ -146,6 +146,31 @@ int summary_count(text *out, uint64_t n, error *err)
 
 /* ---- The conclusion ---- */
 
+const char *summary_score_meaning(const run_record *r)
+{
+    static const char *const meanings[][2] = {
+        {"logprob", "Scores are the mean ln p of the right answer: 0 would be certainty, "
+                    "higher is better."},
+        {"accuracy",
+         "Scores are the share of examples whose right label was the likeliest."},
+        {"exact", "Scores are the share of examples answered exactly."},
+        {"f1", "Scores are the mean token F1 of the generated answers."},
+    };
+    json_t *setup = r->experiment ? json_loads(r->experiment, 0, NULL) : NULL;
+    const json_t *fitness = json_object_get(setup, "fitness");
+    const char *kind = json_string_value(json_object_get(fitness, "kind"));
+    const char *meaning = "";
+    for (size_t i = 0; kind && i < sizeof meanings / sizeof *meanings; i++)
+        if (strcmp(kind, meanings[i][0]) == 0)
+            meaning = meanings[i][1];
+    if (kind && strcmp(kind, "logprob") == 0 &&
+        json_is_true(json_object_get(fitness, "per_token")))
+        meaning = "Scores are the mean ln p per token of the right answer: 0 would be "
+                  "certainty, higher is better.";
+    json_decref(setup);
+    return meaning;
+}
+
 conclusion summary_conclusion(const run_record *r)
 {
     const verdict *v = &r->verdict;

@@ -24,6 +24,10 @@ conclusion summary_conclusion(const run_record *r);
 /* The conclusion in one or two plain sentences with its numbers. Appended to *out. */
 int summary_sentence(const run_record *r, text *out, error *err);
 
+/* What a score of this run is: "mean ln p of the right answer; 0 would be certainty,
+ * higher is better". Static; "" when the record does not say. */
+const char *summary_score_meaning(const run_record *r);
+
 /* NULL when there is none of that id. */
 const candidate_record *summary_candidate(const run_record *r, uint64_t id);
 /* The candidate to show as the best: the verdict's, else the search's latest; 0 if none.
