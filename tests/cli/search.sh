@@ -49,6 +49,21 @@ same "$scratch/whole.json" "$scratch/killed.json" "killed and resumed"
 evolve --resume "$scratch/whole"
 note "resumed when finished: exit $?"
 
+"$LAMARCK" evolve "$scratch/experiment.yaml" --out "$scratch/stopped" --seed 3 >/dev/null 2>"$scratch/stderr" &
+stopped=$!
+while kill -0 $stopped 2>/dev/null && ! grep -q '^search' "$scratch/stderr"; do sleep 0.01; done
+kill -INT $stopped 2>/dev/null
+wait $stopped
+case $? in # 0: it was faster than the signal
+130) grep -q "stopped; everything is kept, 'lamarck evolve --resume" "$scratch/stderr" || note "Ctrl-C: nothing was said" ;;
+0) ;;
+*) note "Ctrl-C: neither 130 nor 0" ;;
+esac
+[ -s "$scratch/stopped/report.html" ] && note "Ctrl-C leaves a report"
+evolve --resume "$scratch/stopped"
+timeless "$scratch/stopped" >"$scratch/stopped.json"
+same "$scratch/whole.json" "$scratch/stopped.json" "stopped and resumed"
+
 evolve "$scratch/experiment.yaml" --out "$scratch/threads" --seed 3 --set engine.threads=1
 timeless "$scratch/threads" >"$scratch/threads.json"
 same "$scratch/whole.json" "$scratch/threads.json" "one thread"
@@ -71,7 +86,7 @@ echo 'say {{input}}:{{target}}' >"$scratch/prompt.txt"
 run_quietly compare seed "$scratch/prompt.txt" --experiment "$scratch/experiment.yaml"
 run export "$scratch/whole" --candidate 1
 run export "$scratch/whole" --candidate 1 --format messages
-run export "$scratch/whole" --candidate 999999999
+run_quietly export "$scratch/whole" --candidate 999999999
 "$LAMARCK" export "$scratch/whole" --candidate 1 --format promptfoo | head -8 >>"$actual"
 run_quietly list "$scratch"
 grep -c finished "$scratch/stdout" >>"$actual"
