@@ -15,6 +15,7 @@
 
 /* One matrix, as the backend wants it, with its bias. */
 typedef struct backend_weight backend_weight;
+typedef struct backend_packer backend_packer;
 typedef struct backend_context backend_context;
 
 /* Keys and values of consecutive positions, as seen by a range of queries. */
@@ -48,16 +49,21 @@ typedef struct attention {
 typedef struct backend {
     const char *name;
 
+    /* What the weights of one model are packed with: it chooses how, and must outlive
+     * them. */
+    int (*packer_new)(backend_packer **out, size_t n_threads, error *err);
+    void (*packer_free)(backend_packer *p);
     /* Widen and pack (n_out, n_in) weights. */
-    int (*weight_new)(backend_weight **out, const weight_source *source, size_t n_threads,
-                      error *err);
+    int (*weight_new)(backend_weight **out, backend_packer *p,
+                      const weight_source *source, error *err);
     void (*weight_free)(backend_weight *w);
 
     int (*context_new)(backend_context **out, const model_shape *shape, size_t n_threads,
                        error *err);
     void (*context_free)(backend_context *c);
     /* Appends one line: calls chosen, CPU. */
-    int (*describe)(const backend_context *c, text *out, error *err);
+    int (*describe)(const backend_context *c, const backend_packer *p, text *out,
+                    error *err);
 
     /* y (m, C): the rows of the embedding that the ids name. */
     int (*embed)(backend_context *c, const weight_source *embedding, const int32_t *ids,

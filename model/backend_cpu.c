@@ -50,11 +50,20 @@ static int context_new(backend_context **out, const model_shape *shape, size_t n
     return 0;
 }
 
-static int describe(const backend_context *c, text *out, error *err)
+static int describe(const backend_context *c, const backend_packer *p, text *out,
+                    error *err)
 {
-    return text_add_format(out, err, "cpu: %s kernels, tiles of %zu x %zu, %zu thread%s",
-                           c->kernels->name, c->kernels->tile_rows, c->kernels->panel,
-                           c->n_threads, c->n_threads == 1 ? "" : "s");
+    TRY(text_add_format(out, err, "cpu: %s, tiles of %zu x %zu, %zu thread%s",
+                        p->choices.cpu, c->kernels->tile_rows, c->kernels->panel,
+                        c->n_threads, c->n_threads == 1 ? "" : "s"));
+    for (size_t i = 0; i < p->n_used; i++) {
+        const product_choice *u = &p->used[i];
+        TRY(text_add_format(out, err, "; %zux%zu %s (GF/s: kernels %.0f, onednn %.0f)",
+                            u->n_in, u->n_out, product_kind_name(u->kind),
+                            (double)u->kernels_mflops / 1e3,
+                            (double)u->onednn_mflops / 1e3));
+    }
+    return 0;
 }
 
 static int embed(backend_context *c, const weight_source *embedding, const int32_t *ids,
@@ -95,6 +104,8 @@ static void stats(backend_context *c, const float *logits, size_t m, logit_stats
 
 const backend backend_cpu = {
     .name = "cpu",
+    .packer_new = cpu_packer_new,
+    .packer_free = cpu_packer_free,
     .weight_new = cpu_weight_new,
     .weight_free = cpu_weight_free,
     .context_new = context_new,

@@ -3,15 +3,30 @@
 #define LAMARCK_MODEL_BACKEND_CPU_H
 
 #include "backend.h"
+#include "cpu_choice.h"
 #include "kernels.h"
 #include "pages.h"
 
+struct backend_packer {
+    size_t n_threads;
+    product_choices choices;
+    product_choice *used; /* one for each shape packed so far; owned */
+    size_t n_used, used_capacity;
+    bool forced; /* tests: `kind` whatever was measured */
+    product_kind kind;
+};
+
+/* W is packed in units of some columns of the product (rows of W), each (n_in, unit) in
+ * its call's own layout, with zeros beyond n_out. Units of a gate and of what it gates
+ * take turns. */
 struct backend_weight {
     size_t n_in, n_out;
-    pages panels; /* (n_panels, n_in, panel width), zeros beyond n_out */
-    size_t n_panels;
-    bool gated;  /* panels of the gate and of what it gates take turns */
-    float *bias; /* (n_out) or NULL */
+    bool gated;
+    size_t unit, n_units;
+    size_t unit_floats;
+    pages packed;
+    onednn_product *onednn; /* NULL: kernels */
+    float *bias;            /* (n_out) or NULL */
 };
 
 /* Room that one thread works in. */
@@ -32,9 +47,13 @@ struct backend_context {
 int cpu_scratch_grow(backend_context *c, size_t n, error *err);
 
 /* cpu_weight.c */
-int cpu_weight_new(backend_weight **out, const weight_source *source, size_t n_threads,
+int cpu_packer_new(backend_packer **out, size_t n_threads, error *err);
+void cpu_packer_free(backend_packer *p);
+int cpu_weight_new(backend_weight **out, backend_packer *p, const weight_source *source,
                    error *err);
 void cpu_weight_free(backend_weight *w);
+
+/* cpu_product.c */
 int cpu_product(backend_context *c, const backend_weight *w, const float *x, size_t m,
                 float *y, bool add, error *err);
 

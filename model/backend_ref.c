@@ -27,10 +27,24 @@ static void weight_free(backend_weight *w)
     free(w);
 }
 
-static int weight_new(backend_weight **out, const weight_source *source, size_t n_threads,
-                      error *err)
+/* Nothing to choose. */
+static int packer_new(backend_packer **out, size_t n_threads, error *err)
 {
     (void)n_threads;
+    (void)err;
+    *out = NULL;
+    return 0;
+}
+
+static void packer_free(backend_packer *p)
+{
+    (void)p;
+}
+
+static int weight_new(backend_weight **out, backend_packer *p,
+                      const weight_source *source, error *err)
+{
+    (void)p;
     size_t n;
     backend_weight *w = array_new(1, sizeof(*w));
     if (w == NULL || !size_mul(source->n_in, source->n_out, &n)) {
@@ -71,9 +85,11 @@ static void context_free(backend_context *c)
     free(c);
 }
 
-static int describe(const backend_context *c, text *out, error *err)
+static int describe(const backend_context *c, const backend_packer *p, text *out,
+                    error *err)
 {
     (void)c;
+    (void)p;
     return text_add_string(out, "ref: plain C, sums in double, one thread", err);
 }
 
@@ -251,6 +267,8 @@ static void stats(backend_context *c, const float *logits, size_t m, logit_stats
 
 const backend backend_ref = {
     .name = "ref",
+    .packer_new = packer_new,
+    .packer_free = packer_free,
     .weight_new = weight_new,
     .weight_free = weight_free,
     .context_new = context_new,

@@ -103,7 +103,7 @@ static int open_parts(session *s, error *err)
     TRY(model_packed(s->model, s->backend, n_threads, &s->packed, err));
     TRY(s->backend->context_new(&s->context, &s->weights->shape, n_threads, err));
     TRY(make_buffers(s, err));
-    return s->backend->describe(s->context, &s->description, err);
+    return s->backend->describe(s->context, s->packed->packer, &s->description, err);
 }
 
 int session_open(session **out, const model *m, const session_options *options,

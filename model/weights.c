@@ -389,13 +389,14 @@ void weights_free(weights *w)
 
 /* ---- Packed ---- */
 
-static int pack_layer(packed_layer *out, const layer_sources *in, const backend *b,
-                      size_t n_threads, error *err)
+static int pack_layer(packed_layer *out, const layer_sources *in, packed_weights *p,
+                      error *err)
 {
-    TRY(b->weight_new(&out->qkv, &in->qkv, n_threads, err));
-    TRY(b->weight_new(&out->output, &in->output, n_threads, err));
-    TRY(b->weight_new(&out->gate_up, &in->gate_up, n_threads, err));
-    return b->weight_new(&out->down, &in->down, n_threads, err);
+    const backend *b = p->backend;
+    TRY(b->weight_new(&out->qkv, p->packer, &in->qkv, err));
+    TRY(b->weight_new(&out->output, p->packer, &in->output, err));
+    TRY(b->weight_new(&out->gate_up, p->packer, &in->gate_up, err));
+    return b->weight_new(&out->down, p->packer, &in->down, err);
 }
 
 int packed_weights_new(packed_weights **out, const weights *w, const backend *b,
@@ -410,10 +411,12 @@ int packed_weights_new(packed_weights **out, const weights *w, const backend *b,
     p->layers = array_new(w->shape.L, sizeof(*p->layers));
     if (p->layers == NULL)
         rc = error_memory(err, w->shape.L * sizeof(*p->layers));
+    else
+        rc = b->packer_new(&p->packer, n_threads, err);
     for (size_t l = 0; rc == 0 && l < w->shape.L; l++)
-        rc = pack_layer(&p->layers[l], &w->layers[l], b, n_threads, err);
+        rc = pack_layer(&p->layers[l], &w->layers[l], p, err);
     if (rc == 0)
-        rc = b->weight_new(&p->head, &w->head, n_threads, err);
+        rc = b->weight_new(&p->head, p->packer, &w->head, err);
     if (rc < 0)
         packed_weights_free(p);
     else
@@ -432,6 +435,7 @@ void packed_weights_free(packed_weights *p)
         p->backend->weight_free(p->layers[l].down);
     }
     p->backend->weight_free(p->head);
+    p->backend->packer_free(p->packer);
     free(p->layers);
     free(p);
 }

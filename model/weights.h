@@ -72,6 +72,7 @@ void weights_free(weights *w);
 
 struct backend;
 struct backend_weight;
+struct backend_packer;
 
 typedef struct packed_layer {
     struct backend_weight *qkv, *output, *gate_up, *down;
@@ -79,6 +80,7 @@ typedef struct packed_layer {
 
 typedef struct packed_weights {
     const struct backend *backend;
+    struct backend_packer *packer;
     packed_layer *layers; /* (L) */
     size_t n_layers;
     struct backend_weight *head;
