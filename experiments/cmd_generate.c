@@ -2,6 +2,7 @@
 #include "command.h"
 #include "command_model.h"
 #include "json_lines.h"
+#include "lm_row.h"
 #include "terminal.h"
 
 #include <stdlib.h>
@@ -43,52 +44,21 @@ typedef struct request {
     bool chat, special, json;
 } request;
 
-/* Contexts in token form; tokens owned. */
-typedef struct contexts {
-    row *rows;
-    size_t n, capacity;
-} contexts;
-
-static void contexts_free(contexts *c)
-{
-    for (size_t i = 0; i < c->n; i++)
-        free((int32_t *)(uintptr_t)c->rows[i].tokens);
-    free(c->rows);
-}
-
 /* ---- Prompts to tokens ---- */
 
-static int add_context(contexts *c, const model *m, const char *s, size_t n, bool special,
+static int add_context(row_list *c, const model *m, const char *s, size_t n, bool special,
                        error *err)
 {
-    const tokenizer *t = model_tokenizer(m);
-    const tokenizer_info *info = tokenizer_describe(t);
-    token_list tokens = {0};
-    TRY(array_grow(&c->rows, &c->capacity, c->n, sizeof *c->rows, err));
-    int rc = tokenizer_encode(t, s, n, special, &tokens, err);
-    bool begins = tokens.n && tokens.ids[0] == info->bos;
-    size_t bos = info->add_bos && info->bos >= 0 && !begins, all = tokens.n + bos;
-    int32_t *ids = rc == 0 ? array_new(all, sizeof *ids) : NULL;
-    if (rc == 0 && !ids)
-        rc = error_memory(err, all * sizeof *ids);
-    if (rc == 0 && all == 0)
-        rc = error_set(err, E_ARGUMENT,
-                       "the prompt is empty: a model needs a token to go "
-                       "on from");
-    if (rc == 0) {
-        if (bos)
-            ids[0] = info->bos;
-        if (tokens.n)
-            memcpy(ids + bos, tokens.ids, tokens.n * sizeof *ids);
-        c->rows[c->n++] = (row){.tokens = ids, .n = all, .n_context = all};
-        ids = NULL;
-    }
-    free(ids);
-    token_list_free(&tokens);
-    return rc;
+    row r;
+    TRY(row_encode_context(&r, model_tokenizer(m), s, n, special, err));
+    bool empty = r.n == 0;
+    TRY(row_list_add(c, r, err));
+    return empty ? error_set(err, E_ARGUMENT,
+                             "the prompt is empty: a model needs a token to go on from")
+                 : 0;
 }
 
-static int add_chat(contexts *c, const model *m, const chat_message *messages, size_t n,
+static int add_chat(row_list *c, const model *m, const chat_message *messages, size_t n,
                     error *err)
 {
     text t = {0};
@@ -99,7 +69,7 @@ static int add_chat(contexts *c, const model *m, const chat_message *messages, s
     return rc;
 }
 
-static int add_prompt(contexts *c, const model *m, const request *q, const char *s,
+static int add_prompt(row_list *c, const model *m, const request *q, const char *s,
                       size_t n, error *err)
 {
     chat_message user = {"user", s};
@@ -108,7 +78,7 @@ static int add_prompt(contexts *c, const model *m, const request *q, const char 
 }
 
 /* --prompt TEXT or @FILE. */
-static int add_argument(contexts *c, const model *m, const request *q, const char *s,
+static int add_argument(row_list *c, const model *m, const request *q, const char *s,
                         error *err)
 {
     enum { MAX_PROMPT_BYTES = 16 << 20 };
@@ -122,7 +92,7 @@ static int add_argument(contexts *c, const model *m, const request *q, const cha
     return rc;
 }
 
-static int add_messages(contexts *c, const model *m, const json_lines *l,
+static int add_messages(row_list *c, const model *m, const json_lines *l,
                         const json_t *list, error *err)
 {
     enum { MOST = 256 };
@@ -143,7 +113,7 @@ static int add_messages(contexts *c, const model *m, const json_lines *l,
     return add_chat(c, m, messages, n, err);
 }
 
-static int add_row(contexts *c, const model *m, const request *q, const json_lines *l,
+static int add_row(row_list *c, const model *m, const request *q, const json_lines *l,
                    const json_t *object, error *err)
 {
     static const char *const known[] = {"prompt", "messages"};
@@ -164,7 +134,7 @@ static int add_row(contexts *c, const model *m, const request *q, const json_lin
     return rc;
 }
 
-static int read_contexts(contexts *c, const model *m, const request *q, error *err)
+static int read_contexts(row_list *c, const model *m, const request *q, error *err)
 {
     for (size_t i = 0; i < q->prompts.n; i++)
         TRY(add_argument(c, m, q, q->prompts.items[i], err));
@@ -240,7 +210,7 @@ static int print_text(const continuation *k, bool on_terminal, error *err)
     return rc;
 }
 
-static int print_all(const request *q, const contexts *c, const continuation *out,
+static int print_all(const request *q, const row_list *c, const continuation *out,
                      error *err)
 {
     bool on_terminal = isatty(STDOUT_FILENO);
@@ -258,7 +228,7 @@ static int print_all(const request *q, const contexts *c, const continuation *ou
 
 static int generate(const model *m, session *s, const request *q, error *err)
 {
-    contexts c = {0};
+    row_list c = {0};
     size_t n = 0;
     continuation *out = NULL;
     int rc;
@@ -274,7 +244,7 @@ out:
     for (size_t i = 0; out && i < n; i++)
         continuation_free(&out[i]);
     free(out);
-    contexts_free(&c);
+    row_list_free(&c);
     return rc;
 }
 

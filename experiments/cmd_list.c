@@ -142,7 +142,9 @@ static int run(int argc, char **argv, error *err)
                       err));
     l.all = json_array();
     int rc = l.all ? 0 : error_set(err, E_MEMORY, "out of memory");
-    for (size_t i = 0; rc == 0 && i < (n ? n : 1); i++) {
+    struct stat st;
+    bool none = n == 0 && stat("runs", &st) < 0 && errno == ENOENT;
+    for (size_t i = 0; rc == 0 && !none && i < (n ? n : 1); i++) {
         const char *dir = n ? argv[i + 1] : "runs";
         rc = holds_store(dir) ? list_folder(&l, dir, err) : list_below(&l, dir, err);
     }

@@ -44,6 +44,7 @@ static int cut_row(row *out, const tokenizer *t, const row_text *x, const text *
     bool bos;
     size_t first = 0, last, target_end = x->n_context + x->n_target, n;
     TRY(encode(t, text_string(joined), joined->n, x->special, list, &bos, err));
+    bos = bos && !x->no_bos;
     while (first < list->n && token_end(list, first, joined->n) <= x->n_context)
         first++;
     last = first;

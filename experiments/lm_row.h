@@ -12,6 +12,7 @@ typedef struct row_text {
     size_t n_tail;
     size_t n_target; /* bytes of the tail that are the target */
     bool special;    /* spelled special tokens are those tokens */
+    bool no_bos;     /* no BOS, whatever the model's policy */
 } row_text;
 
 /* Context and tail are tokenised as one text, after a BOS if that is the model's policy
