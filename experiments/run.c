@@ -16,7 +16,8 @@ static const volatile int *interrupt_of(const run_options *options)
 
 /* ---- The probe ---- */
 
-enum { PROBE_EXAMPLES = 4 }; /* per slice: the seed's prompt is shared by so many rows */
+/* The first few rows warm the machine up and say how many more take two seconds. */
+enum { PROBE_FIRST = 4, PROBE_LEAST = 8 };
 static const double probe_seconds = 2.0;
 
 static double now_seconds(void)
@@ -26,43 +27,60 @@ static double now_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Row tokens per second on the experiment's own rows, from about two seconds of them.
- * Measured without a store: nothing is written, nothing remembered. */
-static int probe_pace(const experiment *e, const judge *j, double *pace, error *err)
+/* Tokens per second of the seed on n examples. */
+static int probe_slice(const experiment *e, objective *o, const size_t *examples,
+                       size_t n, double *pace, error *err)
+{
+    double *scores = array_new(n, sizeof *scores);
+    if (!scores)
+        return error_memory(err, n * sizeof *scores);
+    measurement m = {
+        .genome = &e->seeds[0], .examples = examples, .n = n, .scores = scores};
+    expense spent = {0};
+    double begin = now_seconds();
+    int rc = o->measure(o, &m, 1, &spent, err);
+    double took = now_seconds() - begin;
+    if (rc == 0 && took > 0)
+        *pace = (double)spent.tokens / took;
+    free(scores);
+    return rc;
+}
+
+/* The pace on examples of the search split; *pace stays 0 when there are none. */
+static int probe_examples(const experiment *e, objective *o, double *pace, error *err)
 {
     const split *s = &e->splits[SPLIT_SEARCH];
+    size_t first = s->n < PROBE_FIRST ? s->n : PROBE_FIRST, rest = s->n - first;
+    measurement m = {.genome = &e->seeds[0], .examples = s->index, .n = first};
+    expense price = {0};
+    if (first == 0)
+        return 0;
+    TRY(o->cost(o, &m, 1, &price, err));
+    TRY(probe_slice(e, o, s->index, first, pace, err));
+    double wanted = price.tokens > 0
+                        ? *pace * probe_seconds * (double)first / (double)price.tokens
+                        : 0;
+    size_t n = wanted < PROBE_LEAST    ? PROBE_LEAST
+               : wanted < (double)rest ? (size_t)wanted
+                                       : rest;
+    n = n < rest ? n : rest;
+    return n ? probe_slice(e, o, s->index + first, n, pace, err) : 0;
+}
+
+/* Row tokens per second on the experiment's own rows, from about two seconds of them.
+ * Without a store: nothing is written, nothing remembered. */
+static int probe_pace(const experiment *e, const judge *j, double *pace, error *err)
+{
     scorer *forgetful;
     objective *o;
     *pace = 0;
     TRY(scorer_open(&forgetful, j->model, j->session,
                     &(scorer_options){.overflow = e->overflow}, err));
-    int made = fitness_lm_new(&o, e, forgetful, err);
-    if (made < 0) {
-        scorer_close(forgetful);
-        return made;
+    int rc = fitness_lm_new(&o, e, forgetful, err);
+    if (rc == 0) {
+        rc = probe_examples(e, o, pace, err);
+        o->free(o);
     }
-    double *scores = array_new(s->n, sizeof *scores);
-    int rc = scores ? 0 : error_memory(err, s->n * sizeof *scores);
-    double begin = now_seconds(), took = 0;
-    uint64_t tokens = 0;
-    for (size_t at = 0; rc == 0 && at < s->n && took < probe_seconds;) {
-        size_t n = s->n - at < PROBE_EXAMPLES ? s->n - at : PROBE_EXAMPLES;
-        measurement m = {
-            .genome = &e->seeds[0], .examples = s->index + at, .n = n, .scores = scores};
-        expense spent = {0};
-        if (at == PROBE_EXAMPLES) { /* the first slice only warmed the machine up */
-            begin = now_seconds();
-            tokens = 0;
-        }
-        rc = o->measure(o, &m, 1, &spent, err);
-        at += n;
-        tokens += spent.tokens;
-        took = now_seconds() - begin;
-    }
-    if (rc == 0 && took > 0)
-        *pace = (double)tokens / took;
-    free(scores);
-    o->free(o);
     scorer_close(forgetful);
     return rc;
 }
@@ -104,24 +122,30 @@ static int begin(const experiment *e, judge *j, store *s, uint64_t *id, error *e
     return rc;
 }
 
+static int start(const experiment *e, judge *j, const char *dir, ticker *t,
+                 const run_options *options, uint64_t *id, error *err)
+{
+    store *s = NULL;
+    TRY(check_before(e, j, err));
+    TRY(store_open(&s, dir, true, err));
+    scorer_use_store(j->scorer, s);
+    int rc = begin(e, j, s, id, err);
+    if (rc == 0)
+        rc = loop(e, j, s, *id, t, options, err);
+    scorer_use_store(j->scorer, NULL);
+    store_close(s);
+    return rc;
+}
+
 int run_start(const experiment *e, const char *dir, const run_options *options,
               uint64_t *id, error *err)
 {
-    store *s = NULL;
     judge j;
     ticker t = {0};
-    TRY(store_open(&s, dir, true, err));
-    judge_options how = {.store = s, .interrupt = interrupt_of(options), .ticker = &t};
-    int rc = judge_open(&j, e, &how, err);
-    if (rc == 0) {
-        rc = check_before(e, &j, err);
-        if (rc == 0)
-            rc = begin(e, &j, s, id, err);
-        if (rc == 0)
-            rc = loop(e, &j, s, *id, &t, options, err);
-        judge_close(&j);
-    }
-    store_close(s);
+    judge_options how = {.interrupt = interrupt_of(options), .ticker = &t};
+    TRY(judge_open(&j, e, &how, err));
+    int rc = start(e, &j, dir, &t, options, id, err);
+    judge_close(&j);
     return rc;
 }
 

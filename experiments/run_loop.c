@@ -191,6 +191,7 @@ static int complete_step(runner *r, error *err)
     int known = recorder_step(&r->recorder, r->search, h, err);
     TRY(known);
     r->has_point = true;
+    memcpy(r->ledger.spent, h->spent, sizeof h->spent);
     r->ledger.seconds = h->seconds;
     r->mark = now;
     r->stage = known ? "replaying" : "search";
@@ -315,7 +316,12 @@ int run_loop(const run_parts *parts, const run_options *options, error *err)
     r.mark = read_clock(&r);
     if (parts->ticker)
         *parts->ticker = (ticker){show, &r};
-    int rc = store_run_status(parts->store, parts->id, RUN_RUNNING, err);
+    history_point first;
+    int rc = store_get_history(parts->store, parts->id, 0, &first, err);
+    if (rc == 1)
+        r.stage = "replaying";
+    if (rc >= 0)
+        rc = store_run_status(parts->store, parts->id, RUN_RUNNING, err);
     if (rc == 0)
         rc = open_search(&r, err);
     if (rc == 0)

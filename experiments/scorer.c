@@ -44,6 +44,11 @@ const model *scorer_model(const scorer *c)
     return c->model;
 }
 
+void scorer_use_store(scorer *c, store *s)
+{
+    c->options.store = s;
+}
+
 /* ---- Prices ---- */
 
 int scorer_price(scorer *c, const row *rows, size_t n, const sampling *g,

@@ -35,6 +35,8 @@ int scorer_open(scorer **out, const model *m, session *s, const scorer_options *
                 error *err);
 void scorer_close(scorer *c);
 const model *scorer_model(const scorer *c);
+/* From now on remember in `s`. */
+void scorer_use_store(scorer *c, store *s);
 
 /* What the rows would be charged; charged[i] (NULL allowed) says whether rows[i] is among
  * those that cost something: new to this run, and the first of its kind in the list. With
