@@ -14,10 +14,20 @@ typedef struct ga {
     size_t n_litter;
 } ga;
 
+/* How many make the first generation. Racing, founders are cheap: most meet a few
+ * examples only, and the best of many is a better start than generations of edits. */
+static size_t ga_founders(const search *s)
+{
+    size_t n = s->options.population;
+    if (s->options.racing && s->options.founders > n)
+        n = s->options.founders;
+    return n > s->problem.n_seeds ? n : s->problem.n_seeds;
+}
+
 static int ga_init(search *s, error *err)
 {
     ga *self = s->state;
-    size_t most = s->options.population + s->problem.n_seeds;
+    size_t most = ga_founders(s);
     self->litter = array_new(most, sizeof(void *));
     s->population = array_new(s->options.population + most, sizeof(void *));
     return self->litter && s->population ? 0 : error_memory(err, most * sizeof(void *));
@@ -49,12 +59,17 @@ static int litter_scatter(search *s, size_t wanted, const record *far, error *er
     return 0;
 }
 
+/* Children, and immigrants among them (Grefenstette 1992): where one lineage has come to
+ * rule, most edits of it are neutral, and a fresh draw is the better bet. */
 static int litter_breed(search *s, error *err)
 {
     ga *self = s->state;
     while (self->n_litter < s->options.population) {
         record *r = NULL;
-        TRY(breed_child(s, &r, err));
+        if (gsl_rng_uniform(s->rng) < s->options.immigrants)
+            TRY(breed_initial(s, &r, err));
+        else
+            TRY(breed_child(s, &r, err));
         if (!r)
             return 0;
         self->litter[self->n_litter++] = r;
@@ -83,11 +98,8 @@ static int ga_litter(search *s, error *err)
     ga *self = s->state;
     if (self->barren >= BARREN_MOST)
         return 0;
-    size_t first = s->options.population;
-    if (first < s->problem.n_seeds)
-        first = s->problem.n_seeds;
     if (s->n_population == 0)
-        return litter_scatter(s, first, NULL, err);
+        return litter_scatter(s, ga_founders(s), NULL, err);
     bool stalled = s->options.stall_restart && self->stalled >= s->options.stall_restart;
     if (!stalled)
         TRY(litter_breed(s, err));

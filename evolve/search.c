@@ -22,6 +22,8 @@ const search_type *search_type_find(const char *name)
 search_options search_defaults(void)
 {
     return (search_options){.population = 12,
+                            .founders = 36,
+                            .immigrants = 0.25,
                             .elites = 2,
                             .tournament = 2,
                             .crossover_rate = 0.3,
@@ -50,6 +52,9 @@ static int options_check(const search_options *o, error *err)
     if (!(o->niche_radius >= 0 && o->niche_radius <= 1))
         return error_set(err, E_ARGUMENT, "niche_radius is %g, outside [0, 1]",
                          o->niche_radius);
+    if (!(o->immigrants >= 0 && o->immigrants <= 1))
+        return error_set(err, E_ARGUMENT, "immigrants is %g, outside [0, 1]",
+                         o->immigrants);
     if (o->max_edits < 1)
         return error_set(err, E_ARGUMENT, "max_edits is 0; 1 or more are needed");
     if (o->racing && (o->block < 1 || o->first_blocks < 1))

@@ -20,6 +20,8 @@ static const double WHOLE_MAX = 9007199254740992; /* 2^53: exact in every JSON r
     }
 const setting search_settings[] = {
     SEARCH("population", SETTING_SIZE, population, 2, 10000),
+    SEARCH("founders", SETTING_SIZE, founders, 0, 10000),
+    SEARCH("immigrants", SETTING_REAL, immigrants, 0, 1),
     SEARCH("elites", SETTING_SIZE, elites, 0, 10000),
     SEARCH("tournament", SETTING_SIZE, tournament, 0, 10000),
     SEARCH("crossover_rate", SETTING_REAL, crossover_rate, 0, 1),
@@ -224,9 +226,9 @@ static int check_search(const yaml_node *map, const search_options *o, error *er
 static int read_search(experiment_reader *r, error *err)
 {
     static const char *const keys[] = {
-        "kind",         "model_words",   "population", "elites", "tournament",
-        "max_edits",    "stall_restart", "racing",     "block",  "crossover_rate",
-        "niche_radius", "first_blocks",  "race_alpha"};
+        "kind",     "model_words",    "population",   "elites",        "tournament",
+        "founders", "immigrants",     "max_edits",    "stall_restart", "racing",
+        "block",    "crossover_rate", "niche_radius", "first_blocks",  "race_alpha"};
     experiment *e = r->e;
     e->search = search_type_find("ga");
     const yaml_node *map = yaml_get(r->root, "search");

@@ -9,9 +9,10 @@ methods
   ga         lamarck evolve, as the experiment file says
   ga-norace  the same with search.racing=off
   random     the same with search.kind=random
-  humans     the best of the prompts that people wrote (the file's seed and more_seeds)
+  humans     the best of ten prompts that people wrote (humans.json; the experiment files
+             start from the first four)
   demos      the best of ten random sets of three demonstrations before the file's seed
-  capo       CAPO (PyPI promptolution) from the same human prompts; --capo-python is a
+  capo       CAPO (PyPI promptolution) from the same ten prompts; --capo-python is a
              Python that has it
 
 --budget 0, the default, takes each experiment file's own. Tokens are those of all rows that
@@ -71,7 +72,8 @@ def best_of(lab, experiment, prompts, seed):
 
 
 def humans(lab, experiment, seed):
-    return best_of(lab, experiment, experiment.human_prompts(), seed)
+    prompts = [experiment.fill(i, []) for i in lab.humans[experiment.name]]
+    return best_of(lab, experiment, prompts, seed)
 
 
 def demos(lab, experiment, seed):
@@ -84,10 +86,8 @@ def demos(lab, experiment, seed):
 
 
 def capo(lab, experiment, seed):
-    gene = experiment.genes["instruction"]
     task = {"name": experiment.name, "description": experiment.json["description"],
-            "prompts": [gene["seed"]] + gene["more_seeds"],
-            "labels": experiment.fitness["labels"],
+            "prompts": lab.humans[experiment.name],
             "rows": [{"input": r["values"][0], "targets": r["targets"]}
                      for r in experiment.rows("search", "selection")]}
     path = os.path.join(lab.args.out, "capo-%s-%d" % (experiment.name, seed))
@@ -112,6 +112,8 @@ class Lab:
         self.done = {(r["experiment"], r["method"], r["seed"])
                      for r in read_lines(self.results)}
         self.known = {}
+        with open(os.path.join(HERE, "humans.json"), encoding="utf-8") as f:
+            self.humans = json.load(f)
 
     def file(self, name):
         return os.path.join(HERE, "..", name, "experiment.yaml")

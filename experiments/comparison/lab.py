@@ -78,11 +78,6 @@ class Experiment:
         data = self.json["data"]
         return [data["rows"][i] for s in splits for i in data["splits"][s]]
 
-    def human_prompts(self):
-        """Whole prompts without demonstrations, one per instruction that a person wrote."""
-        gene = self.genes["instruction"]
-        return [self.fill(i, []) for i in [gene["seed"]] + gene["more_seeds"]]
-
     def fill(self, instruction, demos):
         """The template with everything but the data's fields and the target filled in."""
         values = {"instruction": instruction}

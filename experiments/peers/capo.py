@@ -5,8 +5,7 @@ of model tokens.
 usage: capo.py TASK.json OUT.json --lamarck PROGRAM --model GGUF --budget TOKENS [--seed N]
                [--block 16] [--shots 5] [--crossovers 4] [--few-shot-rows 16] [--nice N]
 
-TASK.json: name, description, prompts (the starting population), labels, rows: [{input,
-targets}]. OUT.json: the best prompt as a template with {{input}} and {{target}}, and the
+TASK.json: name, description, prompts (the starting population), rows: [{input, targets}]. OUT.json: the best prompt as a template with {{input}} and {{target}}, and the
 tokens spent.
 
 Everything goes through CAPO's own interface. One model plays both parts: it answers, and it
@@ -64,10 +63,14 @@ class Model(BaseLLM):
         self.lengths = {}
         self.tokenizer = self  # CAPO asks it for the length of prompts
 
+    def count(self, texts):
+        """Token counts, remembered: CAPO asks for the same texts again, one by one."""
+        new = [t for t in dict.fromkeys(texts) if t not in self.lengths]
+        self.lengths.update(zip(new, self.engine.count_tokens(new)))
+        return [self.lengths[t] for t in texts]
+
     def encode(self, text):
-        if text not in self.lengths:
-            self.lengths[text] = self.engine.count_tokens([text])[0]
-        return range(self.lengths[text])
+        return range(self.count([text])[0])
 
     def update_token_count(self, inputs, outputs):
         """The package would count words; the account counts tokens."""
@@ -77,7 +80,7 @@ class Model(BaseLLM):
             return []
         writes = self.seed is not None
         texts = prompts if writes else [p + END_OF_INPUT for p in prompts]
-        counts = self.engine.count_tokens(texts)
+        counts = self.count(texts)
         self.account.require(sum(counts) + len(texts) * (
             self.max_tokens + 1 + CHAT_TOKENS * writes))
         self.calls += 1
@@ -86,7 +89,12 @@ class Model(BaseLLM):
         got = self.engine.generate(texts, self.max_tokens, **sampling)
         self.account.spent += sum(g["prompt_tokens"] + len(g["ids"]) +
                                   (g["finish"] == "eos") for g in got)
-        return [g["text"] for g in got]
+        answers = [g["text"] for g in got]
+        if not writes:  # what CAPO will ask the lengths of
+            asked = [p.rsplit("\n", 1) for p in prompts]
+            self.count([part for pair in asked for part in pair] +
+                       ["%s\n%s" % (x, a) for (_, x), a in zip(asked, answers)])
+        return answers
 
 
 class FirstLine(BasePredictor):
