@@ -65,45 +65,61 @@ static uint64_t sum_of_largest(uint64_t *x, size_t n, size_t k)
     return sum;
 }
 
-static bool may_still_win(const search *s, uint64_t id)
+/* Candidates rank by how many examples they have met, then by value. So whoever is asked
+ * about now can only rise above those who are not: the finalists will be among the k best
+ * of this moment and the candidates of the batch. Fills ids, at most k + n, without
+ * repeats. */
+static size_t possible_finalists(const search *s, size_t k, const search_query *queries,
+                                 size_t n, uint64_t *ids)
 {
-    const candidate *c = s ? search_find(s, id) : NULL;
-    return id == SEED_ID || !c || !(c->eliminated || c->fitness.status == FITNESS_FAILED);
+    size_t count = s ? search_best(s, k, ids) : 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t j = 0;
+        while (j < count && ids[j] != queries[i].id)
+            j++;
+        if (j == count)
+            ids[count++] = queries[i].id;
+    }
+    return count;
+}
+
+/* The k dearest of them on the selection split, and the dearest beside the seed on the
+ * final one. tokens and evaluations have room for n. */
+static void sum_reserve(const finish *f, const uint64_t *ids, size_t n, uint64_t *tokens,
+                        uint64_t *evaluations, expense *out)
+{
+    size_t k = f->experiment->finalists;
+    expense dearest = {0};
+    for (size_t i = 0; i < n; i++) {
+        const finish_cost *c = &f->costs[ids[i] - 1];
+        tokens[i] = c->selection.tokens;
+        evaluations[i] = c->selection.evaluations;
+        if (ids[i] == SEED_ID)
+            continue;
+        dearest.tokens = larger(dearest.tokens, c->final.tokens);
+        dearest.evaluations = larger(dearest.evaluations, c->final.evaluations);
+    }
+    const expense *seed = &f->costs[SEED_ID - 1].final;
+    *out =
+        (expense){.tokens = sum_of_largest(tokens, n, k) + seed->tokens + dearest.tokens,
+                  .evaluations = sum_of_largest(evaluations, n, k) + seed->evaluations +
+                                 dearest.evaluations};
 }
 
 int finish_reserve(finish *f, const search *s, const search_query *queries, size_t n,
                    expense *out, error *err)
 {
+    size_t k = f->experiment->finalists, most = k + n + 1;
+    TRY(learn_cost(f, SEED_ID, &f->experiment->seeds[0], err));
     for (size_t i = 0; i < n; i++)
         TRY(learn_cost(f, queries[i].id, queries[i].genome, err));
-    TRY(learn_cost(f, SEED_ID, &f->experiment->seeds[0], err));
-    uint64_t *tokens = array_new(f->n, sizeof *tokens);
-    uint64_t *evaluations = array_new(f->n, sizeof *evaluations);
-    int rc = tokens && evaluations ? 0 : error_memory(err, f->n * sizeof *tokens);
-    expense dearest = {0}; /* of those that could meet the seed on the final split */
-    size_t count = 0;
-    for (uint64_t id = 1; rc == 0 && id <= f->n; id++) {
-        const finish_cost *c = &f->costs[id - 1];
-        if (!c->known || !may_still_win(s, id))
-            continue;
-        tokens[count] = c->selection.tokens;
-        evaluations[count++] = c->selection.evaluations;
-        if (id == SEED_ID)
-            continue;
-        dearest.tokens = larger(dearest.tokens, c->final.tokens);
-        dearest.evaluations = larger(dearest.evaluations, c->final.evaluations);
-    }
-    if (rc == 0) {
-        size_t k = f->experiment->finalists;
-        const expense *seed = &f->costs[SEED_ID - 1].final;
-        out->tokens = sum_of_largest(tokens, count, k) + seed->tokens + dearest.tokens;
-        out->evaluations = sum_of_largest(evaluations, count, k) + seed->evaluations +
-                           dearest.evaluations;
-        out->reused = 0;
-    }
-    free(tokens);
-    free(evaluations);
-    return rc;
+    uint64_t *ids = array_new(3 * most, sizeof *ids);
+    if (!ids)
+        return error_memory(err, 3 * most * sizeof *ids);
+    size_t count = possible_finalists(s, k, queries, n, ids);
+    sum_reserve(f, ids, count, ids + most, ids + 2 * most, out);
+    free(ids);
+    return 0;
 }
 
 /* ---- Measuring ---- */
