@@ -150,15 +150,14 @@ int cpu_attend(backend_context *c, const attention *a, error *err)
            : rows < c->kernels->tile_rows ? c->kernels->tile_rows
                                           : rows;
     TRY(cpu_scratch_grow(c, rows * ld, err));
-    size_t n_ranges = (a->m + rows - 1) / rows, group = c->shape.H / c->shape.Hkv;
-    size_t n_tasks = n_ranges * c->shape.Hkv;
+    size_t n_ranges = (a->m + rows - 1) / rows, H = c->shape.H;
+    size_t n_tasks = n_ranges * H;
 #pragma omp parallel for schedule(dynamic) num_threads((int)c->n_threads) if (n_tasks > 1)
     for (size_t t = 0; t < n_tasks; t++) {
-        size_t r = t / c->shape.Hkv, kv_head = t % c->shape.Hkv;
+        size_t r = t / H, h = t % H;
         size_t range[2] = {a->m * r / n_ranges, a->m * (r + 1) / n_ranges};
-        float *scores = c->scratch[omp_get_thread_num()].floats;
-        for (size_t g = 0; g < group; g++)
-            attend_range(c, a, range, kv_head * group + g, n_padded, ld, scores);
+        attend_range(c, a, range, h, n_padded, ld,
+                     c->scratch[omp_get_thread_num()].floats);
     }
     return 0;
 }

@@ -73,16 +73,13 @@ static int compare_candidates(const void *x, const void *y)
     return (a->id > b->id) - (a->id < b->id);
 }
 
-/* Candidates with a weight of at least `floor` of the largest, in order of id. */
-static size_t weigh(sampler *s, float max, double floor)
+/* Every token with its weight, relative to the best one's, in order of id. */
+static void weigh(sampler *s, float max)
 {
-    size_t n = 0;
     for (size_t id = 0; id < s->V; id++) {
-        double w = exp(((double)s->logits[id] - (double)max) / s->options->temperature);
-        if (w >= floor)
-            s->candidates[n++] = (candidate_token){(int32_t)id, w};
+        double x = ((double)s->logits[id] - (double)max) / s->options->temperature;
+        s->candidates[id] = (candidate_token){(int32_t)id, exp(x)};
     }
-    return n;
 }
 
 static double total_weight(const candidate_token *c, size_t n)
@@ -93,10 +90,51 @@ static double total_weight(const candidate_token *c, size_t n)
     return sum;
 }
 
-/* The shortest head of the sorted candidates that holds top_p of the weight. */
-static size_t nucleus(const candidate_token *c, size_t n, double top_p)
+/* Restore the heap c[0..n) whose worst candidate is on top, from a changed c[at]. */
+static void sift_down(candidate_token *c, size_t n, size_t at)
 {
-    double wanted = top_p * total_weight(c, n), sum = 0;
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && compare_candidates(&c[child + 1], &c[child]) > 0)
+            child++;
+        if (compare_candidates(&c[child], &c[at]) <= 0)
+            return;
+        candidate_token t = c[at];
+        c[at] = c[child];
+        c[child] = t;
+    }
+}
+
+/* Bring the k best of n to the front, best first. */
+static size_t keep_best(candidate_token *c, size_t n, size_t k)
+{
+    for (size_t i = k / 2 + 1; i-- > 0;)
+        sift_down(c, k, i);
+    for (size_t i = k; i < n; i++)
+        if (compare_candidates(&c[i], &c[0]) < 0) {
+            c[0] = c[i];
+            sift_down(c, k, 0);
+        }
+    qsort(c, k, sizeof(*c), compare_candidates);
+    return k;
+}
+
+/* Bring those that can be in the nucleus to the front, best first: all tokens below a
+ * weight of (1 - top_p) / n of the total weigh less than 1 - top_p together. */
+static size_t keep_likely(candidate_token *c, size_t n, double top_p, double total)
+{
+    double least = total * (1 - top_p) / (double)n;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (c[i].weight >= least)
+            c[kept++] = c[i];
+    qsort(c, kept, sizeof(*c), compare_candidates);
+    return kept;
+}
+
+/* The shortest head of the sorted candidates that holds the wanted weight. */
+static size_t nucleus(const candidate_token *c, size_t n, double wanted)
+{
+    double sum = 0;
     for (size_t i = 0; i < n; i++) {
         sum += c[i].weight;
         if (sum >= wanted)
@@ -113,19 +151,22 @@ int32_t sample_token(sampler *s, const float *logits, const int32_t *history,
     size_t best = argmax(s->logits, s->V);
     if (o->temperature == 0)
         return (int32_t)best;
+    candidate_token *c = s->candidates;
     bool cut_k = o->top_k > 0 && o->top_k<s->V, cut_p = o->top_p> 0 && o->top_p < 1;
-    size_t n = weigh(s, s->logits[best], 0);
-    if (cut_k || cut_p)
-        qsort(s->candidates, n, sizeof(*s->candidates), compare_candidates);
-    if (cut_k && n > o->top_k)
-        n = o->top_k;
-    if (cut_p)
-        n = nucleus(s->candidates, n, o->top_p);
-    double left = gsl_rng_uniform(rng) * total_weight(s->candidates, n);
-    for (size_t i = 0; i < n; i++) {
-        left -= s->candidates[i].weight;
-        if (left < 0)
-            return s->candidates[i].id;
+    size_t n = s->V;
+    weigh(s, s->logits[best]);
+    if (cut_k)
+        n = keep_best(c, n, o->top_k);
+    if (cut_p) {
+        double total = total_weight(c, n);
+        n = keep_likely(c, n, o->top_p, total);
+        n = nucleus(c, n, o->top_p * total);
     }
-    return s->candidates[n - 1].id;
+    double left = gsl_rng_uniform(rng) * total_weight(c, n);
+    for (size_t i = 0; i < n; i++) {
+        left -= c[i].weight;
+        if (left < 0)
+            return c[i].id;
+    }
+    return c[n - 1].id;
 }

@@ -277,6 +277,29 @@ static void repetition_is_penalised_once_a_token(void **state)
     assert_true(share[4] > 0.999);
 }
 
+/* At a temperature that makes all nearly equal, every one of the k best is drawn and no
+ * other; ids 3 i mod 500 have the logits in falling order. */
+static void top_k_of_many_is_the_k_best(void **state)
+{
+    (void)state;
+    enum { MANY = 500, K = 40 };
+    float x[MANY];
+    bool seen[MANY] = {false};
+    sampler s;
+    error err = {0};
+    sampling o = {.temperature = 100, .top_k = K};
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    for (int rank = 0; rank < MANY; rank++)
+        x[3 * rank % MANY] = -0.1f * (float)rank;
+    must(sampler_open(&s, &o, MANY, &err), &err);
+    for (int i = 0; i < 3000; i++)
+        seen[sample_token(&s, x, NULL, 0, rng)] = true;
+    for (int rank = 0; rank < MANY; rank++)
+        assert_true(seen[3 * rank % MANY] == (rank < K));
+    sampler_close(&s);
+    gsl_rng_free(rng);
+}
+
 static void senseless_options_are_refused(void **state)
 {
     (void)state;
@@ -360,6 +383,7 @@ int main(void)
         cmocka_unit_test(contexts_that_fill_the_window_are_refused_or_cut),
         cmocka_unit_test(draws_follow_the_distribution),
         cmocka_unit_test(repetition_is_penalised_once_a_token),
+        cmocka_unit_test(top_k_of_many_is_the_k_best),
         cmocka_unit_test(senseless_options_are_refused),
         cmocka_unit_test(smollm2_greedy_equals_pytorch),
     };
