@@ -4,6 +4,7 @@
 usage: compare.py --out DIR [--lamarck PROGRAM] [--model GGUF] [--budget TOKENS]
                   [--seeds 1,2,3,4,5] [--experiments antonyms,…] [--methods ga,…]
                   [--capo-python PYTHON] [--nice N]
+                  [--threads N] [--set a.b=c]…
 
 methods
   ga         lamarck evolve, as the experiment file says
@@ -42,6 +43,7 @@ DEMO_SETS, DEMOS_PER_SET = 10, 3
 def evolve(lab, name, method, seed):
     """A run of the program; its prompt, its own account and its own final score."""
     changes = list(CHANGES[method]) + lab.args.set
+    changes += ["engine.threads=%d" % lab.args.threads]
     if lab.args.budget:
         changes.append("budget.tokens=%d" % lab.args.budget)
     out = lab.engine.call("evolve", lab.file(name), "--out", lab.folder(name), "--seed",
@@ -98,7 +100,8 @@ def capo(lab, experiment, seed):
                         path + ".task.json", path + ".json",
                         "--lamarck", lab.args.lamarck, "--model", lab.args.model,
                         "--budget", str(lab.args.budget or experiment.budget),
-                        "--seed", str(seed), "--nice", str(lab.args.nice)],
+                        "--seed", str(seed), "--nice", str(lab.args.nice),
+                        "--threads", str(lab.args.threads)],
                        stdout=log, stderr=log, check=True)
     with open(path + ".json", encoding="utf-8") as f:
         return json.load(f)
@@ -107,7 +110,7 @@ def capo(lab, experiment, seed):
 class Lab:
     def __init__(self, args):
         self.args = args
-        self.engine = Engine(args.lamarck, args.model, args.nice)
+        self.engine = Engine(args.lamarck, args.model, args.nice, args.threads)
         self.results = os.path.join(args.out, "results.jsonl")
         self.done = {(r["experiment"], r["method"], r["seed"])
                      for r in read_lines(self.results)}
@@ -173,6 +176,7 @@ def main():
     ap.add_argument("--capo-python", default="python3")
     ap.add_argument("--set", action="append", default=[])
     ap.add_argument("--nice", type=int, default=0)
+    ap.add_argument("--threads", type=int, default=0)
     args = ap.parse_args()
     if not args.model:
         ap.error("--model, or the environment variable LAMARCK_MODEL, must name the GGUF")

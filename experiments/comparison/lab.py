@@ -10,8 +10,9 @@ import tempfile
 class Engine:
     """`lamarck` on one model. Counts nothing by itself: tokens are counted by their callers."""
 
-    def __init__(self, program, model, niceness=0):
+    def __init__(self, program, model, niceness=0, threads=0):
         self.program, self.model, self.niceness = program, model, niceness
+        self.threads = ["--threads", str(threads)] if threads else []
         # Threads that wait by spinning take the cores from whatever else runs here.
         self.environment = dict(os.environ, OMP_WAIT_POLICY="passive")
 
@@ -42,14 +43,15 @@ class Engine:
     def score(self, rows):
         """[(context, target)] -> [(log-probability, target tokens)]"""
         got = self._on_lines([{"context": c, "target": t} for c, t in rows],
-                             "score", self.model, "--rows", "@")
+                             "score", self.model, "--rows", "@", *self.threads)
         return [(g["logprob"], g["tokens"]) for g in got]
 
     def generate(self, prompts, max_tokens, stops=(), chat=False, temperature=0.0,
                  top_p=1.0, seed=0):
         """Prompts -> objects with "text", "ids" and "finish"."""
         options = ["--max-tokens", str(max_tokens), "--temperature", str(temperature),
-                   "--top-p", str(top_p), "--seed", str(seed)] + ["--chat"] * chat
+                   "--top-p", str(top_p), "--seed", str(seed)]
+        options += ["--chat"] * chat + self.threads
         for stop in stops:
             options += ["--stop", stop]
         return self._on_lines([{"prompt": p} for p in prompts],

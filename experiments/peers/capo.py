@@ -4,6 +4,7 @@ of model tokens.
 
 usage: capo.py TASK.json OUT.json --lamarck PROGRAM --model GGUF --budget TOKENS [--seed N]
                [--block 16] [--shots 5] [--crossovers 4] [--few-shot-rows 16] [--nice N]
+               [--threads N]
 
 TASK.json: name, description, prompts (the starting population), rows: [{input, targets}]. OUT.json: the best prompt as a template with {{input}} and {{target}}, and the
 tokens spent.
@@ -149,12 +150,13 @@ def main():
     ap.add_argument("--crossovers", type=int, default=4)
     ap.add_argument("--few-shot-rows", type=int, default=16)
     ap.add_argument("--nice", type=int, default=0)
+    ap.add_argument("--threads", type=int, default=0)
     args = ap.parse_args()
     with open(args.task, encoding="utf-8") as f:
         job = json.load(f)
     random.seed(args.seed)  # CAPO draws from both global generators
     np.random.seed(args.seed)
-    engine = Engine(args.lamarck, args.model, args.nice)
+    engine = Engine(args.lamarck, args.model, args.nice, args.threads)
     account = Account(args.budget)
     longest = max(engine.count_tokens([" " + t for r in job["rows"] for t in r["targets"]]))
     reader = Model(engine, account, longest + 2)
