@@ -198,32 +198,25 @@ static split_score take_score(heat *h, size_t i, double penalty)
 /* ---- Choosing ---- */
 
 /* How many of the finalists the budget allows: all, since there was a reserve, unless the
- * objective asked for more than it had said. */
+ * last batch took longer than foretold. One is always tried. */
 static int affordable(finish *f, const search *s, const ledger *l, const uint64_t *ids,
                       size_t *n, error *err)
 {
-    for (; *n > 1; --*n) {
-        expense next = {0}, after = {0}, dearest = {0};
-        for (size_t i = 0; i < *n; i++) {
-            const candidate *c = search_find(s, ids[i]);
-            if (c)
-                TRY(learn_cost(f, ids[i], c->genome, err));
-            const finish_cost *cost = &f->costs[ids[i] - 1];
-            next.tokens += cost->selection.tokens;
-            next.evaluations += cost->selection.evaluations;
-            if (ids[i] == SEED_ID)
-                continue;
-            dearest.tokens = larger(dearest.tokens, cost->final.tokens);
-            dearest.evaluations = larger(dearest.evaluations, cost->final.evaluations);
-        }
-        TRY(learn_cost(f, SEED_ID, &f->experiment->seeds[0], err));
-        after.tokens = f->costs[0].final.tokens + dearest.tokens;
-        after.evaluations = f->costs[0].final.evaluations + dearest.evaluations;
-        ledger timeless = *l;
-        timeless.budget.seconds = 0;
-        if (!ledger_refuses(&timeless, &next, &after))
+    TRY(learn_cost(f, SEED_ID, &f->experiment->seeds[0], err));
+    for (size_t i = 0; i < *n; i++)
+        TRY(learn_cost(f, ids[i], search_find(s, ids[i])->genome, err));
+    uint64_t *room = array_new(2 * *n, sizeof *room);
+    if (!room)
+        return error_memory(err, 2 * *n * sizeof *room);
+    for (size_t k = *n; k > 1; k--) {
+        const expense nothing = {0};
+        expense whole;
+        sum_reserve(f, ids, k, room, room + k, &whole);
+        if (!ledger_refuses(l, &whole, &nothing))
             break;
+        *n = k - 1;
     }
+    free(room);
     return 0;
 }
 

@@ -21,6 +21,7 @@
 typedef struct bench {
     char *dir;
     experiment *e;
+    store *store; /* NULL: nothing is kept */
     judge j;
 } bench;
 
@@ -28,18 +29,18 @@ static void open_bench(bench *w, const char *file, const char *const *set, size_
                        bool keep)
 {
     error err = {0};
-    store *s = NULL;
+    w->store = NULL;
     w->dir = scratch_new();
     w->e = small_lm_experiment(w->dir, file, set, n);
     if (keep)
-        assert_int_equal(store_open(&s, w->dir, true, &err), 0);
-    small_lm_judge(&w->j, w->e, s);
+        assert_int_equal(store_open(&w->store, w->dir, true, &err), 0);
+    small_lm_judge(&w->j, w->e, w->store);
 }
 
-static void close_bench(bench *w, store *s)
+static void close_bench(bench *w)
 {
     judge_close(&w->j);
-    store_close(s);
+    store_close(w->store);
     experiment_free(w->e);
     scratch_remove(w->dir);
 }
@@ -104,7 +105,7 @@ static void test_every_token_that_covers_a_target_byte_is_a_target(void **state)
     assert_int_equal(strncmp(all.s, "the oppos", 9), 0);
     text_free(&all);
     free_row(&r);
-    close_bench(&w, NULL);
+    close_bench(&w);
 }
 
 static void test_a_row_begins_as_the_models_policy_says(void **state)
@@ -121,14 +122,14 @@ static void test_a_row_begins_as_the_models_policy_says(void **state)
     assert_int_equal(r.n_context, 1);
     assert_spells(t, &r, 1, r.n, "cold");
     free_row(&r);
-    close_bench(&w, NULL);
+    close_bench(&w);
 
     open_bench(&w, "tiny-f32.gguf", NULL, 0, false);
     t = model_tokenizer(w.j.model);
     row_text x = {.context = "", .tail = "t", .n_tail = 1, .n_target = 1};
     error err = {0};
     assert_int_equal(row_encode(&r, t, &x, &err), E_LIMIT); /* nothing predicts it */
-    close_bench(&w, NULL);
+    close_bench(&w);
 }
 
 /* ---- Scores ---- */
@@ -187,7 +188,7 @@ static void test_logprob_is_the_models_for_the_rendered_text(void **state)
                         k ? alone.logprob : alone.logprob / (double)alone.n_targets);
         }
         assert_int_equal(spent.evaluations, 5);
-        close_bench(&w, NULL);
+        close_bench(&w);
     }
 }
 
@@ -214,7 +215,7 @@ static void test_the_best_of_several_targets_counts(void **state)
     assert_bits(both, first > second ? first : second);
     x->targets = own;
     x->n_targets = 1;
-    close_bench(&w, NULL);
+    close_bench(&w);
 }
 
 static void test_accuracy_takes_the_likeliest_label_calibrated_or_not(void **state)
@@ -247,7 +248,7 @@ static void test_accuracy_takes_the_likeliest_label_calibrated_or_not(void **sta
             }
             assert_bits(scores[i], strcmp(labels[best], x->targets[0]) == 0);
         }
-        close_bench(&w, NULL);
+        close_bench(&w);
     }
 }
 
@@ -282,7 +283,7 @@ static void test_generated_text_is_compared_and_remembered(void **state)
     x->targets[0] = own;
     free(said);
     free_row(&r);
-    close_bench(&w, NULL);
+    close_bench(&w);
 }
 
 static void test_length_and_fluency_are_taken_off(void **state)
@@ -304,7 +305,7 @@ static void test_length_and_fluency_are_taken_off(void **state)
     double expected = 0.5 * (double)r.n + 0.25 * (-x.logprob / (double)(r.n - 1));
     assert_true(fabs(penalty - expected) < 1e-12);
     free_row(&r);
-    close_bench(&w, NULL);
+    close_bench(&w);
 }
 
 /* ---- The window ---- */
@@ -345,7 +346,7 @@ static void test_a_candidate_that_does_not_fit_fails_with_the_reason(void **stat
     w.e->seeds[0] = own;
     genome_free(&g);
     text_free(&much);
-    close_bench(&w, NULL);
+    close_bench(&w);
 }
 
 /* ---- Memory and money ---- */
@@ -398,14 +399,14 @@ static void test_company_slices_and_threads_change_no_bit(void **state)
     expense spent = {0};
     open_bench(&w, "tiny-f32.gguf", one, 1, false);
     measure(&w, &w.e->seeds[0], all, 12, together, NULL, &spent);
-    close_bench(&w, NULL);
+    close_bench(&w);
     open_bench(&w, "tiny-f32.gguf", one, 1, false);
     for (size_t i = 12; i-- > 0;)
         measure(&w, &w.e->seeds[0], &all[i], 1, &alone[i], NULL, &spent);
-    close_bench(&w, NULL);
+    close_bench(&w);
     open_bench(&w, "tiny-f32.gguf", two, 1, false);
     measure(&w, &w.e->seeds[0], all, 12, slow, NULL, &spent);
-    close_bench(&w, NULL);
+    close_bench(&w);
     assert_memory_equal(together, alone, sizeof alone);
     assert_memory_equal(together, slow, sizeof slow);
 }
@@ -451,7 +452,7 @@ static void test_proposals_are_words_that_fit_ranked_and_charged(void **state)
             free_words(words, n);
             free_words(again, m);
         }
-    close_bench(&w, NULL);
+    close_bench(&w);
 }
 
 static void test_proposals_stay_within_their_allowance(void **state)
@@ -473,7 +474,7 @@ static void test_proposals_stay_within_their_allowance(void **state)
             assert_true(p->spent.tokens > 5);
         offered = offered || n > 0;
         free_words(words, n);
-        close_bench(&w, NULL);
+        close_bench(&w);
     }
     assert_true(offered);
 }
