@@ -24,11 +24,16 @@ typedef struct run_options {
     const volatile int *interrupt; /* set by a signal: stop soon, keep everything */
 } run_options;
 
-/* Start: a new run in `dir`. E_INTERRUPTED after Ctrl-C (everything kept, status
- * "stopped"). */
+/* Start: a new run in `dir`, which is not touched before everything that can be known to
+ * be wrong has been checked: E_LIMIT for a seed that does not fit the window or a budget
+ * below the first generation and the finish. 0 when the run is finished, or waits for
+ * answers that are pending (status "waiting"). E_INTERRUPTED after Ctrl-C (everything
+ * kept, status "stopped"). */
 int run_start(const experiment *e, const char *dir, const run_options *options,
               uint64_t *id, error *err);
-/* Go on with run `id` (0: the latest unfinished) of `dir`. */
+/* Go on with run `id` (0: the latest unfinished) of `dir`; a finished one is left alone.
+ * E_BUSY with the process id of whoever works on it; E_FORMAT when the model is another,
+ * or when the replay does not do what was recorded. */
 int run_resume(const char *dir, uint64_t id, const run_options *options,
                uint64_t *done_id, error *err);
 

@@ -1,11 +1,30 @@
 #include "scorer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "scorer_job.h"
 
 enum { SLICE_FIRST_TOKENS = 4096 }; /* until there is a pace */
+
+/* What of a backend's description bears on the numbers: not the speeds that it tells in
+ * brackets, nor how many threads there are. */
+static int add_essence(text *out, const char *description, error *err)
+{
+    for (const char *p = description; *p;) {
+        int length = 0;
+        if (*p == '(')
+            p += strcspn(p, ")") + (strchr(p, ')') != NULL);
+        else if (sscanf(p, ", %*u threads%n", &length) == 0 && length > 0)
+            p += length;
+        else if (sscanf(p, ", %*u thread%n", &length) == 0 && length > 0)
+            p += length;
+        else
+            TRY(text_add(out, p++, 1, err));
+    }
+    return text_add_string(out, "\n", err);
+}
 
 int scorer_open(scorer **out, const model *m, session *s, const scorer_options *options,
                 error *err)
@@ -21,7 +40,9 @@ int scorer_open(scorer **out, const model *m, session *s, const scorer_options *
     c->window = model_describe(m)->window;
     c->slice_tokens = SLICE_FIRST_TOKENS;
     const char *backend = options->backend ? options->backend : session_describe(s);
-    int rc = text_add_format(&c->prefix, err, "%s\n%s\n", hash, backend);
+    int rc = text_add_format(&c->prefix, err, "%s\n", hash);
+    if (rc == 0)
+        rc = add_essence(&c->prefix, backend, err);
     if (rc < 0) {
         scorer_close(c);
         return rc;

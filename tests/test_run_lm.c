@@ -57,6 +57,24 @@ static void test_threads_and_repetition_change_nothing(void **state)
     run_record_free(first);
 }
 
+static void test_another_run_of_the_folder_computes_nothing_again(void **state)
+{
+    (void)state;
+    const char *one[] = {"engine.threads=1"}, *two[] = {"engine.threads=2"};
+    char *dir = scratch_new();
+    run_record *a = start(dir, "tiny-f32.gguf", one, 1);
+    run_record *b = start(dir, "tiny-f32.gguf", two, 1);
+    assert_int_equal(b->id, 2);
+    assert_same_run(a, b, false);
+    for (purpose p = 0; p < N_PURPOSES; p++) {
+        assert_int_equal(a->spent[p].reused, 0);
+        assert_int_equal(b->spent[p].reused, b->spent[p].tokens);
+    }
+    run_record_free(a);
+    run_record_free(b);
+    scratch_remove(dir);
+}
+
 /* ---- Kills ---- */
 
 /* What a child does: begin or go on with the run of dir. */
@@ -244,6 +262,7 @@ int main(int argc, char **argv)
         return child_main(argv[2], argv[3], argv[4][0] == '1');
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_and_repetition_change_nothing),
+        cmocka_unit_test(test_another_run_of_the_folder_computes_nothing_again),
         cmocka_unit_test(test_killed_and_resumed_it_ends_the_same),
         cmocka_unit_test(test_a_small_budget_is_refused_before_a_run_exists),
         cmocka_unit_test(test_a_dry_run_writes_nothing_and_foretells),
