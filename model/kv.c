@@ -5,6 +5,8 @@
  * by the system page by page. */
 #include "session_parts.h"
 
+#include "resident.h"
+
 #include <stdlib.h>
 
 enum { CACHE_LINE = 64 };
@@ -69,8 +71,10 @@ static kv_block *block_make(const session *s, size_t capacity, uint64_t bytes)
 int kv_block_new(session *s, kv_block **out, kv_block *parent, size_t first,
                  size_t capacity, error *err)
 {
-    uint64_t bytes = kv_block_bytes(s, capacity), left = s->kv_limit - s->kv_bytes;
-    if (bytes > left)
+    uint64_t bytes = kv_block_bytes(s, capacity);
+    bool fits = resident_make_room(s, bytes);
+    uint64_t left = s->kv_limit - s->kv_bytes - s->resident_bytes;
+    if (!fits)
         return error_set(err, E_MEMORY,
                          "keys and values of %zu tokens after position %zu take %llu "
                          "bytes; %llu of the session's %llu are left",
@@ -79,7 +83,7 @@ int kv_block_new(session *s, kv_block **out, kv_block *parent, size_t first,
                          (unsigned long long)s->options.memory_bytes);
     kv_block *b = take_spare(s, rounded(capacity), bytes);
     if (b == NULL) {
-        if (bytes > left - s->spare_bytes)
+        if (bytes + s->spare_bytes > left)
             kv_drop_spare(s);
         b = block_make(s, rounded(capacity), bytes);
     }
@@ -89,6 +93,8 @@ int kv_block_new(session *s, kv_block **out, kv_block *parent, size_t first,
     b->first = first;
     b->n = 0;
     b->epoch = 0;
+    b->lender = NULL;
+    b->lent = 0;
     s->kv_bytes += bytes;
     *out = b;
     return 0;
@@ -98,6 +104,10 @@ void kv_block_free(session *s, kv_block *b)
 {
     if (b == NULL)
         return;
+    if (b->lender != NULL) {
+        free(b);
+        return;
+    }
     uint64_t bytes = kv_block_bytes(s, b->capacity);
     kv_block **list = &s->spare[b->capacity / KV_STEP % KV_SIZES];
     s->kv_bytes -= bytes;

@@ -2,6 +2,7 @@
  * values. */
 #include "model.h"
 
+#include "resident.h"
 #include "session_parts.h"
 
 #include <sched.h>
@@ -143,10 +144,11 @@ void session_close(session *s)
     if (s == NULL)
         return;
     s->backend->context_free(s->context);
+    resident_drop_all(s);
     kv_drop_spare(s);
     pages_unmap(&s->buffers);
     void *owned[] = {s->ids,     s->positions,  s->stats,       s->cosine, s->sine,
-                     s->targets, s->run_starts, s->block_spans, s->spans};
+                     s->targets, s->run_starts, s->block_spans, s->spans,  s->residents};
     for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
         free(owned[i]);
     text_free(&s->description);

@@ -14,7 +14,9 @@ typedef struct kv_block {
     struct kv_block *parent;
     size_t first; /* position of its first token */
     size_t n, capacity;
-    float *data; /* (L, layer_floats), in the backend's layout; owned */
+    float *data; /* (L, layer_floats), in the backend's layout; owned, or the lender's */
+    struct kv_block *lender; /* NULL, or the block whose memory this one only shows */
+    size_t lent;             /* how many nodes of the resident trie hold this one */
     size_t layer_floats;
     uint64_t epoch; /* of the walk in which `span` is meant */
     size_t span;
@@ -55,8 +57,14 @@ struct session {
     uint64_t kv_limit; /* of kv_bytes */
     uint64_t epoch;    /* walks so far */
 
+    struct resident **residents; /* all nodes of the resident trie */
+    size_t n_residents, residents_capacity;
+    struct resident *resident_roots;
+    uint64_t resident_bytes;
+    uint64_t call; /* calls so far */
+
     kv_block *spare[KV_SIZES]; /* linked by parent */
-    uint64_t spare_bytes;      /* kv_bytes and these stay below the limit */
+    uint64_t spare_bytes; /* kv_bytes, resident_bytes and these stay below the limit */
 
     pages buffers;
     /* activations of one walk, in `buffers`: (max_chunk, …) */

@@ -172,6 +172,100 @@ static void what_rows_share_is_computed_once(void **state)
     engine_fixture_close(&f);
 }
 
+/* ---- Between calls ---- */
+
+enum { ROUNDS = 30, BATCH = 12, LONGEST = 40 };
+
+/* Rows of few ids in nested families, so that calls share beginnings with calls before
+ * at every place: inside, at and beyond what was kept. */
+static size_t random_rows(gsl_rng *rng, int32_t tokens[BATCH][LONGEST], row rows[BATCH])
+{
+    size_t n = 1 + gsl_rng_uniform_int(rng, BATCH);
+    for (size_t i = 0; i < n; i++) {
+        size_t length = 2 + gsl_rng_uniform_int(rng, LONGEST - 2);
+        size_t change = gsl_rng_uniform_int(rng, LONGEST);
+        for (size_t t = 0; t < LONGEST; t++)
+            tokens[i][t] = (int32_t)(20 + t % 7 + (t > change ? 7 : 0));
+        rows[i] = (row){tokens[i], length, 1 + gsl_rng_uniform_int(rng, length - 1)};
+    }
+    return n;
+}
+
+static int score_fresh(const model *m, const char *backend, uint64_t memory,
+                       const row *rows, size_t n, row_score *scores)
+{
+    session *s = must_open(m, backend, 2, memory, OVERFLOW_ERROR);
+    int rc = model_score(s, rows, n, scores, NULL, NULL);
+    session_close(s);
+    return rc;
+}
+
+/* A session that has seen many calls gives the bits of one that has seen none, with much
+ * memory and with so little that it keeps giving up what it holds. */
+static void what_stays_between_calls_changes_no_bit(void **state)
+{
+    (void)state;
+    engine_fixture f;
+    engine_fixture_open(&f, "tiny-q8_0");
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    static const uint64_t budgets[] = {0, 150 << 10, 100 << 10};
+    size_t refused = 0;
+    for (size_t b = 0; b < 6; b++) {
+        const char *name = backend_names[b % 2];
+        session *old = must_open(f.model, name, 2, budgets[b / 2], OVERFLOW_ERROR);
+        for (int round = 0; round < ROUNDS; round++) {
+            int32_t tokens[BATCH][LONGEST];
+            row rows[BATCH];
+            row_score kept[BATCH], fresh[BATCH];
+            error err = {0};
+            size_t n = random_rows(rng, tokens, rows);
+            session *new = must_open(f.model, name, 1, 0, OVERFLOW_ERROR);
+            int rc = model_score(old, rows, n, kept, NULL, &err);
+            refused += rc == E_MEMORY;
+            if (rc == E_MEMORY) /* then it is too much without what was kept, too */
+                assert_int_equal(
+                    score_fresh(f.model, name, budgets[b / 2], rows, n, fresh), E_MEMORY);
+            else
+                must(rc, &err);
+            must(model_score(new, rows, n, fresh, NULL, &err), &err);
+            for (size_t i = 0; rc == 0 && i < n; i++)
+                assert_true(kept[i].logprob == fresh[i].logprob &&
+                            kept[i].n_first == fresh[i].n_first);
+            session_close(new);
+        }
+        session_close(old);
+    }
+    assert_in_range(refused, 0, ROUNDS); /* of 6 ROUNDS */
+    gsl_rng_free(rng);
+    engine_fixture_close(&f);
+}
+
+static void what_rows_shared_is_not_computed_again(void **state)
+{
+    (void)state;
+    engine_fixture f;
+    engine_fixture_open(&f, "tiny-f32");
+    int32_t a[20], b[20];
+    for (int i = 0; i < 20; i++)
+        a[i] = b[i] = 30 + i;
+    b[12] = 99; /* 12 tokens shared */
+    row rows[] = {{a, 20, 18}, {b, 20, 18}};
+    row_score scores[2];
+    error err = {0};
+    session *s = must_open(f.model, "cpu", 1, 0, OVERFLOW_ERROR);
+    must(model_score(s, rows, 2, scores, NULL, &err), &err);
+    assert_int_equal(session_spent(s).positions, 12 + 7 + 7);
+    a[15] = 98;
+    must(model_score(s, rows, 1, scores, NULL, &err), &err);
+    assert_int_equal(session_spent(s).positions, 26 + 7);
+    /* logits wanted inside what is resident: computed from there on */
+    rows[0].n_context = 9;
+    must(model_score(s, rows, 1, scores, NULL, &err), &err);
+    assert_int_equal(session_spent(s).positions, 33 + 11);
+    session_close(s);
+    engine_fixture_close(&f);
+}
+
 /* ---- What is refused ---- */
 
 static void bad_rows_are_refused(void **state)
@@ -402,6 +496,8 @@ int main(void)
         cmocka_unit_test(next_tokens_equal_the_reference_logits),
         cmocka_unit_test(a_row_does_not_feel_its_company),
         cmocka_unit_test(what_rows_share_is_computed_once),
+        cmocka_unit_test(what_stays_between_calls_changes_no_bit),
+        cmocka_unit_test(what_rows_shared_is_not_computed_again),
         cmocka_unit_test(bad_rows_are_refused),
         cmocka_unit_test(rows_beyond_the_window_are_cut_by_policy),
         cmocka_unit_test(sessions_that_cannot_be_are_refused),
