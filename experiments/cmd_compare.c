@@ -8,6 +8,7 @@
 #include "summary.h"
 #include "terminal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,10 +66,11 @@ static char better(const comparison *c)
 
 static json_t *side_json(const comparison *c, int k, const char *what)
 {
-    return json_pack("{s:s, s:s, s:o, s:o}", "what", what, "prompt",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "what", what, "prompt",
                      text_string(&c->prompts[k]), "score",
                      json_real_or_null(c->scores[k].score), "se",
-                     json_real_or_null(c->scores[k].se));
+                     json_real_or_null(c->scores[k].se), "first_choice",
+                     json_real_or_null(c->scores[k].first_choice));
 }
 
 static int print_json(const comparison *c, const char *const *what, const char *on,
@@ -85,6 +87,16 @@ static int print_json(const comparison *c, const char *const *what, const char *
         err);
 }
 
+static int add_score(text *out, const terminal *t, char name, const split_score *s,
+                     error *err)
+{
+    TRY(text_add_format(out, err, "%s%c  %.4f ± %.4f%s  ", terminal_style(t, STYLE_BOLD),
+                        name, s->score, s->se, terminal_style(t, STYLE_PLAIN)));
+    if (isnan(s->first_choice))
+        return 0;
+    return text_add_format(out, err, "first choice on %.0f %%  ", 100 * s->first_choice);
+}
+
 static int print_text(const comparison *c, const char *const *what, const char *on,
                       error *err)
 {
@@ -92,9 +104,7 @@ static int print_text(const comparison *c, const char *const *what, const char *
     text out = {0};
     int rc = 0;
     for (int k = 0; rc == 0 && k < 2; k++) {
-        rc = text_add_format(
-            &out, err, "%s%c  %.4f ± %.4f%s  ", terminal_style(&t, STYLE_BOLD), "AB"[k],
-            c -> scores[k].score, c->scores[k].se, terminal_style(&t, STYLE_PLAIN));
+        rc = add_score(&out, &t, "AB"[k], &c -> scores[k], err);
         if (rc == 0)
             rc = terminal_wrap(&out, what[k], "", t.width, 1, err);
         if (rc == 0)

@@ -85,10 +85,12 @@ static int score_prompt(const request *q, error *err)
         rc = entrant_score(&e, &score, err);
     if (rc == 0 && q->json)
         rc = json_print(
-            json_pack("{s:s, s:o, s:o, s:I, s:s, s:o}", "prompt", text_string(&prompt),
-                      "score", json_real_or_null(score.score), "se",
-                      json_real_or_null(score.se), "examples", (json_int_t)score.n, "on",
-                      entrant_examples_label(&q->entrant), "each", each_json(&score)),
+            json_pack("{s:s, s:o, s:o, s:o, s:I, s:s, s:o}", "prompt",
+                      text_string(&prompt), "score", json_real_or_null(score.score), "se",
+                      json_real_or_null(score.se), "first_choice",
+                      json_real_or_null(score.first_choice), "examples",
+                      (json_int_t)score.n, "on", entrant_examples_label(&q->entrant),
+                      "each", each_json(&score)),
             err);
     else if (rc == 0)
         printf("%.17g ± %.2g on %zu examples of %s\n", score.score, score.se, score.n,

@@ -53,7 +53,7 @@ static int refuse(const char *what, error *err)
                          "'lamarck export --format json'",
                          what, strerror(errno));
     bool is_model = fread(head, 1, sizeof head, f) == sizeof head &&
-                 memcmp(head, "GGUF", sizeof head) == 0;
+                    memcmp(head, "GGUF", sizeof head) == 0;
     fclose(f);
     if (is_model)
         return error_set(
@@ -228,7 +228,8 @@ int entrant_score(const entrant *e, split_score *out, error *err)
     *out = (split_score){.score = stats_mean(m.scores, m.n),
                          .se = stats_se(m.scores, m.n),
                          .n = m.n,
-                         .each = m.scores};
+                         .each = m.scores,
+                         .first_choice = m.first_choice};
     return 0;
 }
 

@@ -190,7 +190,8 @@ static split_score take_score(heat *h, size_t i, double penalty)
                      .score = stats_mean(m->scores, m->n) - penalty,
                      .se = stats_se(m->scores, m->n),
                      .n = m->n,
-                     .each = m->scores};
+                     .each = m->scores,
+                     .first_choice = m->first_choice};
     m->scores = NULL;
     return x;
 }

@@ -96,6 +96,24 @@ static double best_logprob(const row_score *x, size_t n, bool per_token)
     return best;
 }
 
+/* Would greedy decoding say one of the right answers? */
+static bool is_first_choice(const row_score *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (x[i].n_first == x[i].n_targets)
+            return true;
+    return false;
+}
+
+static double first_choice_share(const sheet *s, const results *r, size_t first_pair,
+                                 size_t n)
+{
+    size_t hits = 0;
+    for (size_t p = first_pair; p < first_pair + n; p++)
+        hits += is_first_choice(r->scores + s->pairs[p].first, s->pairs[p].n);
+    return n ? (double)hits / (double)n : (double)NAN;
+}
+
 /* Is the likeliest label among the right ones? With `blank`, each label's probability is
  * divided by what it has under the empty input (Zhao et al. 2021, Calibrate before use,
  * section 5: W = diag(p_cf)^-1, b = 0). Ties go to the first label of the list. */
@@ -157,6 +175,7 @@ static int fill_measurement(const fitness_lm *f, const sheet *s, const results *
                             const sheet_part *p, measurement *m, error *err)
 {
     m->penalty = 0;
+    m->first_choice = (double)NAN;
     m->status = p->failed ? FITNESS_FAILED : FITNESS_DONE;
     memcpy(m->reason, p->reason, sizeof m->reason);
     if (p->failed)
@@ -165,6 +184,8 @@ static int fill_measurement(const fitness_lm *f, const sheet *s, const results *
     for (size_t i = 0; i < m->n; i++)
         TRY(pair_score(f, s, r, p, p->first_pair + i, m->examples[i], &m->scores[i],
                        err));
+    if (f->experiment->fitness.kind == FITNESS_LOGPROB)
+        m->first_choice = first_choice_share(s, r, p->first_pair, m->n);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "summary.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -300,10 +301,13 @@ static void put_score_row(page *p, const char *label, const split_score *s,
     put_format(p, "<tr%s><td>%s</td><td class=\"n\">#%" PRIu64 "</td><td class=\"n\">",
                shown ? " class=\"head\"" : "", label, s->candidate);
     put_score(p, s->score, s->se);
+    put(p, "</td><td class=\"n\">");
+    if (!isnan(s->first_choice))
+        put_format(p, "%.0f %%", 100 * s->first_choice);
     put_format(p, "</td><td class=\"n\">%zu</td></tr>", s->n);
     if (!shown)
         return;
-    put(p, "<tr><td colspan=\"4\"><div class=\"prompt\">");
+    put(p, "<tr><td colspan=\"5\"><div class=\"prompt\">");
     put_text(p, shown->prompt);
     put(p, "</div></td></tr>");
 }
@@ -326,6 +330,7 @@ static void put_paired(page *p, const verdict *v)
 
 static const char score_head[] = "<div class=\"scroll\"><table><tr><th></th><th "
                                  "class=\"n\">id</th><th class=\"n\">score"
+                                 "</th><th class=\"n\">first choice"
                                  "</th><th class=\"n\">examples</th></tr>";
 
 void report_comparison(page *p, const run_record *r)

@@ -4,6 +4,7 @@
 #include "word_diff.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,10 @@ static int add_scored_prompt(const sheet *s, const run_record *r, const char *la
     if (score)
         TRY(text_add_format(s->out, s->err, "  %.4f ± %.4f on %zu final examples",
                             score->score, score->se, score->n));
-    else if (c->n)
+    if (score && !isnan(score->first_choice))
+        TRY(text_add_format(s->out, s->err, ", first choice on %.0f %%",
+                            100 * score->first_choice));
+    if (!score && c->n)
         TRY(text_add_format(s->out, s->err, "  %.4f ± %.4f on %zu search examples",
                             c->value, c->se, c->n));
     TRY(text_add_string(s->out, "\n", s->err));

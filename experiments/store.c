@@ -37,7 +37,8 @@ static const char schema[] =
     " se, n INTEGER, PRIMARY KEY (run, id)) WITHOUT ROWID;"
     "CREATE TABLE verdict (run INTEGER PRIMARY KEY, difference, ci_low, ci_high, p);"
     "CREATE TABLE score (run INTEGER, role INTEGER, place INTEGER, candidate INTEGER,"
-    " score, se, n INTEGER, each BLOB, PRIMARY KEY (run, role, place)) WITHOUT ROWID;";
+    " score, se, n INTEGER, each BLOB, first_choice,"
+    " PRIMARY KEY (run, role, place)) WITHOUT ROWID;";
 
 /* ---- Transactions ---- */
 

@@ -103,7 +103,8 @@ typedef struct split_score {
     uint64_t candidate;
     double score, se;
     size_t n;
-    double *each; /* per example of the split, owned */
+    double *each;        /* per example of the split, owned */
+    double first_choice; /* as in a measurement; NaN where unknown */
 } split_score;
 
 typedef struct verdict {

@@ -220,7 +220,8 @@ static int read_score(sqlite3_stmt *q, split_score *out, error *err)
     split_score x = {.candidate = (uint64_t)sqlite3_column_int64(q, 1),
                      .score = column_number(q, 2),
                      .se = column_number(q, 3),
-                     .n = (size_t)sqlite3_column_int64(q, 4)};
+                     .n = (size_t)sqlite3_column_int64(q, 4),
+                     .first_choice = column_number(q, 6)};
     size_t bytes = (size_t)sqlite3_column_bytes(q, 5);
     if (bytes != x.n * sizeof *x.each)
         return error_set(err, E_FORMAT,

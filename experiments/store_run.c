@@ -213,10 +213,10 @@ int store_put_candidate(store *s, uint64_t run, const candidate_record *c, error
 static int put_score(store *s, uint64_t run, score_role role, size_t place,
                      const split_score *x, error *err)
 {
-    return store_execute(s, SQL_SCORE_PUT, "record a verdict", err, "iiiiddib",
+    return store_execute(s, SQL_SCORE_PUT, "record a verdict", err, "iiiiddibd",
                          (int64_t)run, (int64_t)role, (int64_t)place,
                          (int64_t)x->candidate, x->score, x->se, (int64_t)x->n, x->each,
-                         x->each ? x->n * sizeof *x->each : 0);
+                         x->each ? x->n * sizeof *x->each : 0, x->first_choice);
 }
 
 static int put_verdict(store *s, uint64_t run, const verdict *v, error *err)

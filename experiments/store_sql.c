@@ -44,9 +44,10 @@ static const char *const statement_sql[N_STATEMENTS] = {
     [SQL_VERDICT_READ] =
         "SELECT difference, ci_low, ci_high, p FROM verdict WHERE run = ?",
     [SQL_SCORES_CLEAR] = "DELETE FROM score WHERE run = ?",
-    [SQL_SCORE_PUT] = "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [SQL_SCORE_READ] = "SELECT role, candidate, score, se, n, each FROM score"
-                       " WHERE run = ? ORDER BY role, place",
+    [SQL_SCORE_PUT] = "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_SCORE_READ] =
+        "SELECT role, candidate, score, se, n, each, first_choice FROM score"
+        " WHERE run = ? ORDER BY role, place",
 };
 
 /* ---- Errors and statements ---- */

@@ -150,7 +150,8 @@ const char *summary_score_meaning(const run_record *r)
 {
     static const char *const meanings[][2] = {
         {"logprob", "Scores are the mean ln p of the right answer: 0 would be certainty, "
-                    "higher is better."},
+                    "higher is better. First choice: how often greedy decoding would "
+                    "begin with it."},
         {"accuracy",
          "Scores are the share of examples whose right label was the likeliest."},
         {"exact", "Scores are the share of examples answered exactly."},
@@ -166,7 +167,8 @@ const char *summary_score_meaning(const run_record *r)
     if (kind && strcmp(kind, "logprob") == 0 &&
         json_is_true(json_object_get(fitness, "per_token")))
         meaning = "Scores are the mean ln p per token of the right answer: 0 would be "
-                  "certainty, higher is better.";
+                  "certainty, higher is better. First choice: how often greedy decoding "
+                  "would begin with it.";
     json_decref(setup);
     return meaning;
 }

@@ -14,11 +14,13 @@ static json_t *prompt_json(const run_record *r, uint64_t id, const split_score *
     const candidate_record *c = summary_candidate(r, id);
     if (!c)
         return json_null();
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:I}", "id",
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:I}", "id",
                      (json_int_t)c->id, "prompt", text_or_null(c->prompt), "final_score",
                      final ? json_real_or_null(final->score) : json_null(), "final_se",
                      final ? json_real_or_null(final->se) : json_null(), "final_examples",
                      final ? json_integer((json_int_t) final->n) : json_null(),
+                     "final_first_choice",
+                     final ? json_real_or_null(final->first_choice) : json_null(),
                      "operators", c->operators ? c->operators : "", "search_score",
                      c->n ? json_real_or_null(c->value) : json_null(), "search_se",
                      c->n ? json_real_or_null(c->se) : json_null(), "search_examples",

@@ -137,14 +137,14 @@ static void fill_verdict(void)
         run.seed_each[i] = -2.3 + 0.8 * sin((double)i);
         run.best_each[i] = run.seed_each[i] + 0.9 + 1.2 * sin(1.7 * (double)i);
     }
-    run.selection[0] = (split_score){37, -0.81, 0.09, 50, NULL};
-    run.selection[1] = (split_score){23, -0.95, 0.1, 50, NULL};
-    run.selection[2] = (split_score){1, -2.31, 0.08, 50, NULL};
+    run.selection[0] = (split_score){37, -0.81, 0.09, 50, NULL, 0.25};
+    run.selection[1] = (split_score){23, -0.95, 0.1, 50, NULL, 0.25};
+    run.selection[2] = (split_score){1, -2.31, 0.08, 50, NULL, 0.25};
     run.record.verdict = (verdict){
         .selection = run.selection,
         .n_selection = 3,
-        .seed = {1, -2.2987654321012345, 0.0571, FINAL, run.seed_each},
-        .best = {37, -1.3987654321012345, 0.0692, FINAL, run.best_each},
+        .seed = {1, -2.2987654321012345, 0.0571, FINAL, run.seed_each, 0.34},
+        .best = {37, -1.3987654321012345, 0.0692, FINAL, run.best_each, 0.41},
         .difference = 0.9,
         .ci_low = 0.80125,
         .ci_high = 1.0025,

@@ -197,8 +197,13 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
     double each[N_ODD];
     memcpy(each, odd_numbers, sizeof each);
     split_score finalists[2] = {
-        {.candidate = 3, .score = 1, .se = 2, .n = N_ODD, .each = each},
-        {.candidate = 1, .score = 0.5, .n = 1, .each = each}};
+        {.candidate = 3,
+         .score = 1,
+         .se = 2,
+         .n = N_ODD,
+         .each = each,
+         .first_choice = NAN},
+        {.candidate = 1, .score = 0.5, .n = 1, .each = each, .first_choice = 0.625}};
     verdict v = {.selection = finalists,
                  .n_selection = 2,
                  .seed = finalists[1],
@@ -239,6 +244,8 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
     assert_int_equal(r->verdict.n_selection, 2);
     assert_int_equal(r->verdict.selection[0].candidate, 3);
     assert_int_equal(r->verdict.seed.candidate, 1);
+    assert_same_bits(r->verdict.best.first_choice, NAN);
+    assert_same_bits(r->verdict.seed.first_choice, 0.625);
     assert_memory_equal(r->verdict.best.each, each, sizeof each);
     assert_same_bits(r->verdict.ci_low, -0.0);
     assert_int_equal(r->spent[FOR_SELECTION].evaluations, 12);

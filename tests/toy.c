@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -186,6 +187,7 @@ static int toy_measure(objective *o, measurement *batch, size_t n, expense *out,
     expense spent = {0};
     for (size_t i = 0; i < n; i++) {
         measurement *m = &batch[i];
+        m->first_choice = (double)NAN;
         if (t->pending && (t->answered >= t->pending)) {
             m->status = FITNESS_PENDING;
             continue;
