@@ -88,3 +88,11 @@ session *must_open(const model *m, const char *backend, size_t n_threads,
     must(session_open(&s, m, &options, &err), &err);
     return s;
 }
+
+double must_score(session *s, const row *r)
+{
+    row_score score = {0};
+    error err = {0};
+    must(model_score(s, r, 1, &score, NULL, &err), &err);
+    return score.logprob;
+}

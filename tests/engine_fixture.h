@@ -26,6 +26,9 @@ void engine_fixture_close(engine_fixture *f);
 session *must_open(const model *m, const char *backend, size_t n_threads,
                    uint64_t memory_bytes, row_overflow overflow);
 
+/* The log-probability of one row's targets; scoring must succeed. */
+double must_score(session *s, const row *r);
+
 /* The ids in a JSON array; new. */
 int32_t *json_ids(const json_t *array, size_t *n);
 

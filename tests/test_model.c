@@ -2,14 +2,10 @@
  * itself decides its numbers. */
 #include "engine_fixture.h"
 #include "fixture.h"
-#include "scratch.h"
-
-#include "../model/gguf.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,14 +102,6 @@ static void next_tokens_equal_the_reference_logits(void **state)
 
 /* ---- Invariance ---- */
 
-static double score_one(session *s, const row *r)
-{
-    row_score score;
-    error err = {0};
-    must(model_score(s, r, 1, &score, NULL, &err), &err);
-    return score.logprob;
-}
-
 /* Bit for bit: alone, in a batch, in the reverse order, with other threads, with so
  * little memory that walks are short and blocks come and go. */
 static void check_company(const model *m, const row *rows, size_t n, const char *backend,
@@ -131,7 +119,7 @@ static void check_company(const model *m, const row *rows, size_t n, const char 
     must(model_score(three, reversed, n, other, NULL, &err), &err);
     for (size_t i = 0; i < n; i++) {
         assert_true(batch[i].logprob == other[n - 1 - i].logprob);
-        assert_true(batch[i].logprob == score_one(i % 2 ? one : three, &rows[i]));
+        assert_true(batch[i].logprob == must_score(i % 2 ? one : three, &rows[i]));
     }
     session_close(one);
     session_close(three);
@@ -266,136 +254,7 @@ static void what_rows_shared_is_not_computed_again(void **state)
     engine_fixture_close(&f);
 }
 
-/* ---- What is refused ---- */
-
-static void bad_rows_are_refused(void **state)
-{
-    (void)state;
-    engine_fixture f;
-    engine_fixture_open(&f, "tiny-f32");
-    session *s = must_open(f.model, "cpu", 1, 0, OVERFLOW_ERROR);
-    int32_t tokens[100] = {1, 2, 3}, outside[] = {1, 291, 3}, negative[] = {1, -1, 3};
-    const struct {
-        row row;
-        int code;
-        const char *says;
-    } cases[] = {
-        {{tokens, 0, 0}, E_ARGUMENT, "row 1 has no tokens"},
-        {{tokens, 3, 0}, E_ARGUMENT, "row 1 has no context"},
-        {{tokens, 3, 3}, E_ARGUMENT, "row 1 has no targets"},
-        {{outside, 3, 2}, E_ARGUMENT, "token 1 is 291"},
-        {{negative, 3, 2}, E_ARGUMENT, "token 1 is -1"},
-        {{tokens, 65, 2}, E_LIMIT, "row 1 has 65 tokens"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        row rows[] = {{tokens, 3, 2}, cases[i].row};
-        row_score scores[2] = {{.logprob = 7}, {.logprob = 7}};
-        error err = {0};
-        assert_int_equal(model_score(s, rows, 2, scores, NULL, &err), cases[i].code);
-        assert_non_null(strstr(err.text, cases[i].says));
-        assert_true(scores[0].logprob == 7 && scores[1].logprob == 7);
-    }
-    session_close(s);
-    engine_fixture_close(&f);
-}
-
-static void rows_beyond_the_window_are_cut_by_policy(void **state)
-{
-    (void)state;
-    engine_fixture f;
-    engine_fixture_open(&f, "tiny-f32"); /* window 64, bos 1 */
-    session *left = must_open(f.model, "cpu", 1, 0, OVERFLOW_LEFT);
-    session *middle = must_open(f.model, "cpu", 1, 0, OVERFLOW_MIDDLE);
-    int32_t longer[80], cut[64];
-    for (int i = 0; i < 80; i++)
-        longer[i] = 10 + i;
-    row whole = {longer, 80, 77}, fits = {cut, 64, 61};
-    memcpy(cut, longer + 16, sizeof(cut));
-    assert_true(score_one(left, &whole) == score_one(left, &fits));
-    longer[0] = cut[0] = 1;
-    memcpy(cut + 1, longer + 17, 63 * sizeof(*cut));
-    assert_true(score_one(left, &whole) == score_one(left, &fits));
-    memcpy(cut, longer, 31 * sizeof(*cut));
-    memcpy(cut + 31, longer + 47, 33 * sizeof(*cut));
-    assert_true(score_one(middle, &whole) == score_one(middle, &fits));
-    row targets = {longer, 80, 10};
-    row_score score;
-    error err = {0};
-    assert_int_equal(model_score(left, &targets, 1, &score, NULL, &err), E_LIMIT);
-    session_close(left);
-    session_close(middle);
-    engine_fixture_close(&f);
-}
-
-static void sessions_that_cannot_be_are_refused(void **state)
-{
-    (void)state;
-    engine_fixture f;
-    session *s = NULL;
-    error err = {0};
-    engine_fixture_open(&f, "tiny-f32");
-    session_options quantum = {.backend = "quantum"}, small = {.memory_bytes = 1000};
-    assert_int_equal(session_open(&s, f.model, &quantum, &err), E_UNSUPPORTED);
-    assert_non_null(strstr(err.text, "cpu, ref"));
-    assert_int_equal(session_open(&s, f.model, &small, &err), E_MEMORY);
-    assert_null(s);
-    /* room for short chains but not for the whole window */
-    s = must_open(f.model, "cpu", 1, 26 << 10, OVERFLOW_ERROR);
-    int32_t tokens[64] = {0};
-    for (int i = 0; i < 64; i++)
-        tokens[i] = i;
-    row shorter = {tokens, 8, 6}, longest = {tokens, 64, 60};
-    row_score score;
-    must(model_score(s, &shorter, 1, &score, NULL, &err), &err);
-    assert_int_equal(model_score(s, &longest, 1, &score, NULL, &err), E_MEMORY);
-    must(model_score(s, &shorter, 1, &score, NULL, &err), &err);
-    session_close(s);
-    engine_fixture_close(&f);
-}
-
-/* A copy of a tiny model with one float of a tensor replaced. */
-static void write_broken(const char *path, const char *tensor, float value)
-{
-    char from[FIXTURE_PATH_BYTES], *bytes;
-    size_t n;
-    gguf *g;
-    error err = {0};
-    must(file_read(fixture_path(from, "tiny-f32.gguf"), 1 << 24, &bytes, &n, &err), &err);
-    must(gguf_parse(&g, bytes, n, &err), &err);
-    const gguf_tensor *t = gguf_tensor_find(g, tensor);
-    assert_non_null(t);
-    size_t offset = (size_t)((const char *)t->data - bytes);
-    gguf_close(g);
-    memcpy(bytes + offset, &value, sizeof(value));
-    FILE *out = fopen(path, "wb");
-    assert_non_null(out);
-    assert_int_equal(fwrite(bytes, 1, n, out), n);
-    assert_int_equal(fclose(out), 0);
-    free(bytes);
-}
-
-static void logits_that_are_not_numbers_are_an_error(void **state)
-{
-    (void)state;
-    char *folder = scratch_new(), path[FIXTURE_PATH_BYTES];
-    snprintf(path, sizeof(path), "%s/broken.gguf", folder);
-    static const float values[] = {NAN, INFINITY};
-    for (size_t i = 0; i < 4; i++) {
-        model *m;
-        error err = {0};
-        int32_t tokens[] = {5, 6, 7, 8};
-        row rows[] = {{tokens, 4, 2}};
-        row_score score;
-        write_broken(path, "output_norm.weight", values[i / 2]);
-        must(model_open(&m, path, &err), &err);
-        session *s = must_open(m, backend_names[i % 2], 1, 0, OVERFLOW_ERROR);
-        assert_int_equal(model_score(s, rows, 1, &score, NULL, &err), E_NUMERIC);
-        assert_non_null(strstr(err.text, "row 0"));
-        session_close(s);
-        model_close(m);
-    }
-    scratch_remove(folder);
-}
+/* ---- The rest ---- */
 
 static void a_raised_flag_stops_the_call(void **state)
 {
@@ -498,10 +357,6 @@ int main(void)
         cmocka_unit_test(what_rows_share_is_computed_once),
         cmocka_unit_test(what_stays_between_calls_changes_no_bit),
         cmocka_unit_test(what_rows_shared_is_not_computed_again),
-        cmocka_unit_test(bad_rows_are_refused),
-        cmocka_unit_test(rows_beyond_the_window_are_cut_by_policy),
-        cmocka_unit_test(sessions_that_cannot_be_are_refused),
-        cmocka_unit_test(logits_that_are_not_numbers_are_an_error),
         cmocka_unit_test(a_raised_flag_stops_the_call),
         cmocka_unit_test(models_describe_themselves),
         cmocka_unit_test(smollm2_scores_equal_pytorch),
