@@ -32,7 +32,7 @@ import random
 import subprocess
 import sys
 
-from lab import Engine, Experiment, append_line, read_lines
+from lab import Engine, Experiment, append_line, read_lines, unfinished_run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHIPPED = ["antonyms", "plurals", "translation", "sentiment"]
@@ -44,6 +44,8 @@ DEMO_SETS, DEMOS_PER_SET = 10, 3
 
 def evolve(lab, name, method, seed):
     """A run of the program; its prompt, its own account and its own final score."""
+    if unfinished_run(lab.folder(name)):  # a comparison was stopped here; its scores are kept
+        lab.engine.call("evolve", "--resume", lab.folder(name))
     changes = list(CHANGES[method]) + lab.args.set
     changes += ["engine.threads=%d" % lab.args.threads]
     if lab.args.budget:

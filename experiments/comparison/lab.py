@@ -62,13 +62,22 @@ class Engine:
         return [len(g["ids"]) for g in got]
 
 
+def open_store(run_folder):
+    path = os.path.join(run_folder, "lamarck.sqlite")
+    return sqlite3.connect("file:%s?mode=ro" % path, uri=True) if os.path.exists(path) else None
+
+
+def unfinished_run(run_folder):
+    db = open_store(run_folder)
+    return db and db.execute("SELECT 1 FROM run WHERE status <> 'finished'").fetchone()
+
+
 class Experiment:
     """The canonical JSON that a run keeps of its experiment, data and splits included."""
 
     def __init__(self, run_folder):
-        path = os.path.join(run_folder, "lamarck.sqlite")
-        with sqlite3.connect("file:%s?mode=ro" % path, uri=True) as db:
-            (text,) = db.execute("SELECT experiment FROM run ORDER BY id").fetchone()
+        db = open_store(run_folder)
+        (text,) = db.execute("SELECT experiment FROM run ORDER BY id").fetchone()
         self.json = json.loads(text)
         self.name = self.json["name"]
         self.genes = self.json["genes"]
