@@ -23,7 +23,6 @@ padded_prompts=$((prompts < 8 ? prompts : 8)) # the slow way; a few prompts tell
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-active}
 columns=date,commit,cpu,threads,program,prompts,examples,seconds,pairs_per_second,gflops,fma_peak_gflops,gemm_gflops,share_of_fma_peak,share_of_gemm,open_seconds,peak_mib,max_difference,others_percent,ours_over_this
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 git diff --quiet HEAD 2>/dev/null || commit=$commit+
