@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Make the tables of a comparison.
 
-usage: collect.py RESULTS.jsonl… [--csv OUT.csv] [--markdown OUT.md]
+usage: collect.py RESULTS.jsonl… [--csv OUT.csv] [--runs RUNS.csv] [--markdown OUT.md]
 
 Per experiment and method: the mean over seeds of the winner's score on the final split, and
 the difference "ga minus method" with two 95 % intervals: over seeds (Student's t on the paired
 differences of the seeds' means: would other seeds say the same?) and over examples (t on the
 differences averaged over the seeds: would other examples?). "exact" is the share of right first
-lines, in per cent.
+lines, in per cent. --runs writes every winner with its prompt.
 """
 import argparse
 import csv
@@ -94,6 +94,17 @@ def write_csv(path, table):
                           for k, v in row.items()})
 
 
+def write_runs(path, results):
+    with open(path, "w", newline="", encoding="utf-8") as f:
+        out = csv.writer(f)
+        out.writerow(["experiment", "method", "seed", "tokens", "final", "exact", "prompt"])
+        for r in sorted(results, key=lambda r: (r["experiment"], ORDER.index(r["method"]),
+                                                r["seed"])):
+            out.writerow([r["experiment"], r["method"], r["seed"], r["tokens"],
+                          "%.5f" % mean(r["final"]),
+                          "%.3f" % mean(r["exact"]) if "exact" in r else "", r["prompt"]])
+
+
 def markdown(table):
     exact = {(r["experiment"], r["method"]): r for r in table if r["measure"] == "exact"}
     lines, last = [], None
@@ -123,9 +134,15 @@ def main():
     ap = argparse.ArgumentParser(usage=__doc__)
     ap.add_argument("results", nargs="+")
     ap.add_argument("--csv")
+    ap.add_argument("--runs")
     ap.add_argument("--markdown")
     args = ap.parse_args()
-    table = list(rows([r for path in args.results for r in read_lines(path)]))
+    found = {(r["experiment"], r["method"], r["seed"]): r
+             for path in args.results for r in read_lines(path)}
+    results = list(found.values())
+    table = list(rows(results))
+    if args.runs:
+        write_runs(args.runs, results)
     if args.csv:
         write_csv(args.csv, table)
     text = markdown(table)
