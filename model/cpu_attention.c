@@ -117,7 +117,7 @@ static void attend_range(const backend_context *c, const attention *a,
         k->product(o.end - o.begin, round_up(o.n_keys, k->lanes), D,
                    a->q + o.begin * a->q_stride + h * D, a->q_stride,
                    p->kv + kv_head * key_floats(k, s, p->capacity), width, D * width,
-                   scores + (o.begin - range[0]) * ld + p->first, ld, false);
+                   scores + (o.begin - range[0]) * ld + p->first, ld, PRODUCT_SET);
     }
     for (size_t i = range[0]; i < range[1]; i++) {
         sums[i - range[0]] = k->softmax(scores + (i - range[0]) * ld, a->positions[i] + 1,
@@ -132,7 +132,7 @@ static void attend_range(const backend_context *c, const attention *a,
         k->product(o.end - o.begin, D, o.n_keys,
                    scores + (o.begin - range[0]) * ld + p->first, ld, values, padded,
                    k->panel, a->out + o.begin * a->out_stride + h * D, a->out_stride,
-                   true);
+                   PRODUCT_CONTINUE);
     }
     for (size_t i = range[0]; i < range[1]; i++)
         k->scale(a->out + i * a->out_stride + h * D, D, 1 / sums[i - range[0]]);

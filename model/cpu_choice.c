@@ -53,7 +53,7 @@ static int run_kernels(probe *p, error *err)
     const kernels *k = kernels_best();
     (void)err;
     k->product(PROBE_ROWS, PROBE_COLUMNS, p->n_in, p->x, p->n_in, p->packed, k->panel,
-               p->n_in * k->panel, p->y, PROBE_COLUMNS, false);
+               p->n_in * k->panel, p->y, PROBE_COLUMNS, PRODUCT_SET);
     return 0;
 }
 

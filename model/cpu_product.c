@@ -91,7 +91,8 @@ static void kernels_task(const backend_context *c, const backend_weight *w,
         start_bias(w->bias + column, t.n_rows, n, to, w->n_out, add);
     c->kernels->product(t.n_rows, n, w->n_in, x + t.row * w->n_in, w->n_in,
                         w->packed.floats + t.unit * w->unit_floats, w->unit,
-                        w->unit_floats, to, w->n_out, add || w->bias != NULL);
+                        w->unit_floats, to, w->n_out,
+                        add || w->bias != NULL ? PRODUCT_GROW : PRODUCT_SET);
 }
 
 /* Pair by pair of panels: the two go to `room` (n_rows, 2 panels), which is still in the
@@ -109,7 +110,7 @@ static void kernels_gated_task(const backend_context *c, const backend_weight *w
         }
         k->product(t.n_rows, ld, w->n_in, x + t.row * w->n_in, w->n_in,
                    w->packed.floats + 2 * u * w->unit_floats, unit, w->unit_floats, room,
-                   ld, w->bias != NULL);
+                   ld, w->bias != NULL ? PRODUCT_GROW : PRODUCT_SET);
         k->silu_gate(room, room + unit, t.n_rows, n, ld, y + t.row * F + column, F);
     }
 }

@@ -11,7 +11,7 @@
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
-enum { LANES = 16, TILE_ROWS = 14, DEPTH = 640 };
+enum { LANES = 16, TILE_ROWS = 14, DEPTH = 320 };
 #elif defined(__AVX2__)
 #include <immintrin.h>
 enum { LANES = 8, TILE_ROWS = 6, DEPTH = 384 };
@@ -20,8 +20,9 @@ enum { LANES = 4, TILE_ROWS = 4, DEPTH = 384 };
 #endif
 enum { PANEL = 2 * LANES };
 /* DEPTH: rows of a b panel per pass, so that the slice stays in the nearest caches while
- * all row tiles go by. Measured: longer slices win as long as half the second-level cache
- * holds them, since each pass loads and stores c once more. */
+ * all row tiles go by, and so that rounding stays small: each slice is summed by itself.
+ * A sum of 1536 products in one chain was off by 7e-5 nat a text on average and 1e-3 at
+ * worst, in slices of at most 320 by as much as other libraries' (1e-5 and 1e-4). */
 
 #define INLINE      static inline __attribute__((always_inline))
 #define JOIN_(a, b) a##b
@@ -86,14 +87,15 @@ INLINE float sum_lanes(vec v)
  * at every place it is inlined, so that the sums live in registers. */
 INLINE void tile(const int rows, const int vectors, size_t k, const float *restrict a,
                  size_t lda, const float *restrict b, size_t ldb, float *restrict c,
-                 size_t ldc, bool add)
+                 size_t ldc, product_mode mode)
 {
     vec sum[TILE_ROWS][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
         for (int j = 0; j < vectors; j++)
-            sum[i][j] = add ? load(c + (size_t)i * ldc + j * LANES) : (vec){0};
+            sum[i][j] = mode == PRODUCT_CONTINUE ? load(c + (size_t)i * ldc + j * LANES)
+                                                 : (vec){0};
     for (size_t r = 0; r < k; r++) {
         vec right[2];
 #pragma GCC unroll 2
@@ -110,19 +112,21 @@ INLINE void tile(const int rows, const int vectors, size_t k, const float *restr
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
-        for (int j = 0; j < vectors; j++)
-            store(c + (size_t)i * ldc + j * LANES, sum[i][j]);
+        for (int j = 0; j < vectors; j++) {
+            float *to = c + (size_t)i * ldc + j * LANES;
+            store(to, mode == PRODUCT_GROW ? load(to) + sum[i][j] : sum[i][j]);
+        }
 }
 
 typedef void tile_function(size_t k, const float *a, size_t lda, const float *b,
-                           size_t ldb, float *c, size_t ldc, bool add);
+                           size_t ldb, float *c, size_t ldc, product_mode mode);
 
 #define TILE(ROWS, VECTORS)                                                              \
     static void tile_##ROWS##_##VECTORS(size_t k, const float *a, size_t lda,            \
                                         const float *b, size_t ldb, float *c,            \
-                                        size_t ldc, bool add)                            \
+                                        size_t ldc, product_mode mode)                   \
     {                                                                                    \
-        tile(ROWS, VECTORS, k, a, lda, b, ldb, c, ldc, add);                             \
+        tile(ROWS, VECTORS, k, a, lda, b, ldb, c, ldc, mode);                            \
     }
 #define TILES(ROWS) TILE(ROWS, 1) TILE(ROWS, 2)
 TILES(1)
@@ -154,12 +158,12 @@ TILES(6)
 /* A tile whose last vector is not full: through a buffer, so that nothing beyond column n
  * of c is touched. */
 static void tile_edge(size_t rows, size_t n, size_t k, const float *a, size_t lda,
-                      const float *b, size_t ldb, float *c, size_t ldc, bool add)
+                      const float *b, size_t ldb, float *c, size_t ldc, product_mode mode)
 {
     float buffer[TILE_ROWS * PANEL] = {0};
-    for (size_t i = 0; add && i < rows; i++)
+    for (size_t i = 0; mode != PRODUCT_SET && i < rows; i++)
         memcpy(buffer + i * PANEL, c + i * ldc, n * sizeof(float));
-    tiles[rows - 1][n > LANES](k, a, lda, b, ldb, buffer, PANEL, add);
+    tiles[rows - 1][n > LANES](k, a, lda, b, ldb, buffer, PANEL, mode);
     for (size_t i = 0; i < rows; i++)
         memcpy(c + i * ldc, buffer + i * PANEL, n * sizeof(float));
 }
@@ -167,7 +171,8 @@ static void tile_edge(size_t rows, size_t n, size_t k, const float *a, size_t ld
 /* All row tiles of one panel, one slice of the depth. Rows are dealt out evenly so that
  * no tile is left nearly empty. */
 static void product_slice(size_t m, size_t n, size_t k, const float *a, size_t lda,
-                          const float *b, size_t ldb, float *c, size_t ldc, bool add)
+                          const float *b, size_t ldb, float *c, size_t ldc,
+                          product_mode mode)
 {
     size_t n_tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
     bool edge = n % LANES != 0;
@@ -175,16 +180,16 @@ static void product_slice(size_t m, size_t n, size_t k, const float *a, size_t l
         size_t first = m * t / n_tiles, rows = m * (t + 1) / n_tiles - first;
         if (edge)
             tile_edge(rows, n, k, a + first * lda, lda, b, ldb, c + first * ldc, ldc,
-                      add);
+                      mode);
         else
             tiles[rows - 1][n > LANES](k, a + first * lda, lda, b, ldb, c + first * ldc,
-                                       ldc, add);
+                                       ldc, mode);
     }
 }
 
 static void product(size_t m, size_t n, size_t k, const float *a, size_t lda,
                     const float *b, size_t ldb, size_t panel_stride, float *c, size_t ldc,
-                    bool add)
+                    product_mode mode)
 {
     size_t n_slices = k == 0 ? 1 : (k + DEPTH - 1) / DEPTH;
     for (size_t j = 0; j < n; j += PANEL) {
@@ -193,7 +198,7 @@ static void product(size_t m, size_t n, size_t k, const float *a, size_t lda,
         for (size_t t = 0; t < n_slices; t++) {
             size_t r = k * t / n_slices, depth = k * (t + 1) / n_slices - r;
             product_slice(m, columns, depth, a + r, lda, panel + r * ldb, ldb, c + j, ldc,
-                          add || t > 0);
+                          t > 0 && mode == PRODUCT_SET ? PRODUCT_GROW : mode);
         }
     }
 }

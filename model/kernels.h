@@ -24,18 +24,26 @@ typedef struct logit_stats {
     bool finite;    /* no NaN and no infinite maximum */
 } logit_stats;
 
+/* What a product does to c. */
+typedef enum product_mode {
+    PRODUCT_SET,      /* c = a b */
+    PRODUCT_GROW,     /* c += a b, summed apart from c: the smallest rounding error */
+    PRODUCT_CONTINUE, /* c is where each sum begins: products over the parts of a longer
+                         depth, in order, give the same bits wherever it was cut */
+} product_mode;
+
 typedef struct kernels {
     const char *name; /* "avx512" */
     size_t lanes;     /* floats in a vector */
     size_t panel;     /* columns of a packed panel: two vectors */
     size_t tile_rows; /* rows that one register tile holds */
 
-    /* c (m, n; row stride ldc) = a (m, k; row stride lda) b, or += when `add`.
+    /* c (m, n; row stride ldc) from a (m, k; row stride lda) b, as `mode` says.
      * Element (r, j) of b is b[(j / panel) * panel_stride + r * ldb + j % panel]; its
      * columns must be readable up to the next multiple of `lanes`. */
     void (*product)(size_t m, size_t n, size_t k, const float *a, size_t lda,
                     const float *b, size_t ldb, size_t panel_stride, float *c, size_t ldc,
-                    bool add);
+                    product_mode mode);
 
     /* y[i] = x[i] / sqrt(mean(x^2) + eps) * w[i]. Zhang & Sennrich 2019. */
     void (*rms_norm)(const float *x, const float *w, size_t n, float eps, float *y);
