@@ -185,13 +185,14 @@ static int find_runs(const char *dir, uint64_t *latest, uint64_t *unfinished, er
     return rc;
 }
 
-/* A folder with an unfinished run is not begun anew by accident. */
+/* A folder with an unfinished run is not begun anew by accident. A file without a byte
+ * holds nothing: its program was killed before the first write. */
 static int refuse_unfinished(const char *dir, error *err)
 {
     text path = {0};
     struct stat st;
     TRY(text_add_format(&path, err, "%s/lamarck.sqlite", dir));
-    bool exists = stat(path.s, &st) == 0;
+    bool exists = stat(path.s, &st) == 0 && st.st_size > 0;
     text_free(&path);
     if (!exists)
         return 0;

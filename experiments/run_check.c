@@ -1,7 +1,9 @@
 /* What a run will cost before it costs anything. */
 #include "run_loop.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "finish.h"
 
@@ -31,10 +33,13 @@ static int price_first(const experiment *e, objective *o, const search_query *qu
 
 static int refuse(const char *what, double have, double first, double last, error *err)
 {
+    /* seconds come in fractions; what would be enough is never rounded to less */
+    int digits = have < 100 && first + last < 100 && strcmp(what, "seconds") == 0 ? 2 : 0;
+    double unit = digits ? 100 : 1, enough = ceil((first + last) * unit) / unit;
     return error_set(err, E_LIMIT,
-                     "the budget of %.0f %s is too small: the first generation takes "
-                     "%.0f and the finish up to %.0f, so %.0f would be just enough",
-                     have, what, first, last, first + last);
+                     "the budget of %.*f %s is too small: the first generation takes "
+                     "%.*f and the finish up to %.*f, so %.*f would be just enough",
+                     digits, have, what, digits, first, digits, last, digits, enough);
 }
 
 int run_check_budget(const experiment *e, objective *o, double pace, expense *first,
