@@ -27,7 +27,7 @@ static long count_allocations(const experiment *e)
     toy t = {.experiment = e, .words_price = 9};
     set_allocations_left(MANY);
     int rc = toy_run(&t, dir, 0, NULL, NULL, &err);
-    long left = allocations_left;
+    long left = get_allocations_left();
     set_allocations_left(-1);
     toy_close(&t);
     scratch_remove(dir);
