@@ -28,9 +28,9 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -fopenmp $(WARNINGS) $(if $(WERROR),-Werror)
     $(PKG_CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) $(if $(SANITIZER),-fsanitize=$(SANITIZER))
 
-FOLDERS := model prefix evolve rater experiments
+FOLDERS := model prefix evolve rater $(patsubst %/,%,$(sort $(dir $(wildcard experiments/*/*.c))))
 SOURCES := $(filter-out model/kernels.c,$(wildcard $(FOLDERS:%=%/*.c)))
-MAIN    := experiments/main.c
+MAIN    := experiments/commands/main.c
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN),$(SOURCES)))
 LIBRARY := $(BUILD)/liblamarck.a
 PROGRAM := $(BUILD)/lamarck
@@ -70,7 +70,7 @@ $(LIBRARY): $(OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(PROGRAM): $(BUILD)/experiments/main.o $(LIBRARY)
+$(PROGRAM): $(MAIN:%.c=$(BUILD)/%.o) $(LIBRARY)
 	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(TEST_HELPERS) $(LIBRARY)

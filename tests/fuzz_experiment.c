@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../experiments/experiment.h"
-#include "../experiments/yaml.h"
+#include "../experiments/definition/experiment.h"
+#include "../experiments/definition/yaml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);

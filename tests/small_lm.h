@@ -3,7 +3,7 @@
 #ifndef LAMARCK_TESTS_SMALL_LM_H
 #define LAMARCK_TESTS_SMALL_LM_H
 
-#include "../experiments/fitness_lm.h"
+#include "../experiments/fitness/fitness_lm.h"
 
 /* Write an experiment on tests/data/`model_file` to `dir` and load it with n changes
  * "a.b=c". Inputs are "thing 0", "thing 1"…; targets "cold" or "tall". */

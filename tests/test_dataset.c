@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../experiments/dataset.h"
+#include "../experiments/definition/dataset.h"
 #include "scratch.h"
 
 static dataset *parse(const char *bytes, dataset_format format,

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../experiments/experiment.h"
+#include "../experiments/definition/experiment.h"
 #include "scratch.h"
 
 static const char *tests_folder(void)

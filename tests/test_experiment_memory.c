@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../experiments/experiment.h"
+#include "../experiments/definition/experiment.h"
 #include "failing_malloc.h"
 
 /* One piece of work: what it makes is released again before it returns. */

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../experiments/answer.h"
-#include "../experiments/lm_row.h"
-#include "../experiments/propose_lm.h"
+#include "../experiments/fitness/answer.h"
+#include "../experiments/fitness/lm_row.h"
+#include "../experiments/fitness/propose_lm.h"
 #include "fixture.h"
 #include "scratch.h"
 #include "small_lm.h"

@@ -1,5 +1,5 @@
 /* The live view: what it says, and that it keeps to the window. */
-#include "../experiments/live.h"
+#include "../experiments/views/live.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Command lines by table: what is accepted, and what each refusal says. */
-#include "../experiments/command.h"
-#include "../experiments/options.h"
+#include "../experiments/commands/command.h"
+#include "../experiments/commands/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* Records in words: verdicts that claim no more than the interval, lineages, the page. */
-#include "../experiments/html.h"
-#include "../experiments/report.h"
-#include "../experiments/show_text.h"
-#include "../experiments/summary.h"
+#include "../experiments/views/html.h"
+#include "../experiments/views/report.h"
+#include "../experiments/views/show_text.h"
+#include "../experiments/views/summary.h"
 #include "scratch.h"
 #include "synthetic_run.h"
 

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../experiments/store_sql.h"
+#include "../experiments/store/store_sql.h"
 #include "scratch.h"
 #include "toy.h"
 

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../experiments/run.h"
+#include "../experiments/runs/run.h"
 #include "fixture.h"
 #include "scratch.h"
 #include "small_lm.h"

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../experiments/store_sql.h"
+#include "../experiments/store/store_sql.h"
 #include "scratch.h"
 
 static int setup(void **state)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../experiments/template.h"
+#include "../experiments/definition/template.h"
 #include "tokenizer_fixture.h"
 
 static const binding bindings[] = {{"input", "hot"}, {"who", "Ann"}, {"empty", ""}};

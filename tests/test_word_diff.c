@@ -1,5 +1,5 @@
 /* Word differences: what they say, and that both texts can be read back from them. */
-#include "../experiments/word_diff.h"
+#include "../experiments/views/word_diff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 status=0
 read -ra flags <<<"-std=c17 -D_GNU_SOURCE -fopenmp ${PKG_CFLAGS:-$(pkg-config --cflags gsl jansson)}"
-sources=(model/*.c prefix/*.c evolve/*.c rater/*.c experiments/*.c)
+sources=(model/*.c prefix/*.c evolve/*.c rater/*.c experiments/*/*.c)
 for tool in clang-tidy-14 clang-tidy; do command -v $tool >/dev/null && break; done
 files=()
 for f in "${sources[@]}"; do [ -e "$f" ] && files+=("$f"); done

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../experiments/store_sql.h"
+#include "../experiments/store/store_sql.h"
 #include "toy.h"
 
 #include <signal.h>

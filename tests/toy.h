@@ -6,8 +6,8 @@
 #ifndef LAMARCK_TESTS_TOY_H
 #define LAMARCK_TESTS_TOY_H
 
-#include "../experiments/key_ledger.h"
-#include "../experiments/run_loop.h"
+#include "../experiments/fitness/key_ledger.h"
+#include "../experiments/runs/run_loop.h"
 
 /* Write toy.yaml and toy.jsonl to `dir` and load them with n changes "a.b=c". */
 experiment *toy_experiment(const char *dir, const char *const *set, size_t n,

@@ -1,0 +1,208 @@
+/* lamarck compare: two prompts on the same examples, with what may be said of the
+ * difference. */
+#include "../../evolve/stats.h"
+#include "../views/json_lines.h"
+#include "../views/summary.h"
+#include "../views/terminal.h"
+#include "command.h"
+#include "command_model.h"
+#include "entrant.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: lamarck compare A B [--experiment FILE.yaml] [--split NAME | --data FILE]\n"
+    "\n"
+    "Scores prompts A and B on the same examples and tells their difference B - A with "
+    "a\n"
+    "95 % bootstrap interval (BCa) and a paired permutation p-value.\n" //
+    ENTRANT_USAGE "\n"                                                  //
+    "  --split NAME       search, selection or final (default)\n"
+    "  --data FILE        other examples (.jsonl, .csv, .tsv); --input-field and\n"
+    "                     --target-field name their columns\n"
+    "  --set KEY=VALUE    change a value of the experiment file\n"
+    "  --model M          another model than the experiment's\n"
+    "  --backend NAME, --threads N, --json\n";
+
+/* As many as a run's verdict uses. */
+enum { RESAMPLES = 10000 };
+
+typedef struct comparison {
+    split_score scores[2];
+    text prompts[2];
+    double difference, p;
+    interval ci;
+} comparison;
+
+/* The same resamples as a run's verdict with this seed: an exported seed and winner give
+ * the interval that the run reported. */
+static int judge_difference(comparison *c, uint64_t seed, error *err)
+{
+    size_t n = c->scores[0].n;
+    double *d = array_new(n, sizeof *d);
+    if (!d)
+        return error_memory(err, n * sizeof *d);
+    for (size_t i = 0; i < n; i++)
+        d[i] = c->scores[1].each[i] - c->scores[0].each[i];
+    c->difference = stats_mean(d, n);
+    int rc = stats_bca(d, n, 0.95, RESAMPLES, seed_mix(seed, RESAMPLES), &c->ci, err);
+    if (rc == 0)
+        rc = stats_permutation_p(d, n, RESAMPLES, seed_mix(seed, RESAMPLES + 1), &c->p,
+                                 err);
+    free(d);
+    return rc;
+}
+
+/* 'a', 'b', or 0: nothing is shown. */
+static char better(const comparison *c)
+{
+    if (!(c->p < SUMMARY_ALPHA))
+        return 0;
+    return c->ci.low > 0 ? 'b' : c->ci.high < 0 ? 'a' : 0;
+}
+
+static json_t *side_json(const comparison *c, int k, const char *what)
+{
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "what", what, "prompt",
+                     text_string(&c->prompts[k]), "score",
+                     json_real_or_null(c->scores[k].score), "se",
+                     json_real_or_null(c->scores[k].se), "first_choice",
+                     json_real_or_null(c->scores[k].first_choice));
+}
+
+static int print_json(const comparison *c, const char *const *what, const char *on,
+                      error *err)
+{
+    char name[2] = {better(c), '\0'};
+    return json_print(
+        json_pack("{s:o, s:o, s:o, s:[o, o], s:o, s:o, s:I, s:s}", "a",
+                  side_json(c, 0, what[0]), "b", side_json(c, 1, what[1]), "difference",
+                  json_real_or_null(c->difference), "ci95", json_real_or_null(c->ci.low),
+                  json_real_or_null(c->ci.high), "p", json_real_or_null(c->p), "better",
+                  *name ? json_string(name) : json_null(), "examples",
+                  (json_int_t)c->scores[0].n, "on", on),
+        err);
+}
+
+static int add_score(text *out, const terminal *t, char name, const split_score *s,
+                     error *err)
+{
+    TRY(text_add_format(out, err, "%s%c  %.4f ± %.4f%s  ", terminal_style(t, STYLE_BOLD),
+                        name, s->score, s->se, terminal_style(t, STYLE_PLAIN)));
+    if (isnan(s->first_choice))
+        return 0;
+    return text_add_format(out, err, "first choice on %.0f %%  ", 100 * s->first_choice);
+}
+
+static int print_text(const comparison *c, const char *const *what, const char *on,
+                      error *err)
+{
+    terminal t = terminal_look(STDOUT_FILENO);
+    text out = {0};
+    int rc = 0;
+    for (int k = 0; rc == 0 && k < 2; k++) {
+        rc = add_score(&out, &t, "AB"[k], &c -> scores[k], err);
+        if (rc == 0)
+            rc = terminal_wrap(&out, what[k], "", t.width, 1, err);
+        if (rc == 0)
+            rc =
+                terminal_wrap(&out, text_string(&c->prompts[k]), "    ", t.width, 0, err);
+        if (rc == 0)
+            rc = text_add_string(&out, "\n", err);
+    }
+    char winner = better(c);
+    if (rc == 0)
+        rc = text_add_format(&out, err,
+                             "%s%s%s\nB - A = %+.4f (95 %% interval %+.4f to %+.4f, p = "
+                             "%.2g) on %zu examples of %s\n",
+                             terminal_style(&t, winner ? STYLE_GOOD : STYLE_BAD),
+                             winner == 'a'   ? "A is better than B."
+                             : winner == 'b' ? "B is better than A."
+                                             : "Neither is shown to be better.",
+                             terminal_style(&t, STYLE_PLAIN), c->difference, c->ci.low,
+                             c->ci.high, c->p, c->scores[0].n, on);
+    if (rc == 0)
+        fputs(text_string(&out), stdout);
+    text_free(&out);
+    return rc;
+}
+
+static int compare(const char *const *what, const entrant_options *options, bool json,
+                   error *err)
+{
+    entrant e[2] = {{0}};
+    comparison c = {0};
+    int rc = 0;
+    for (int k = 0; rc == 0 && k < 2; k++) {
+        rc = entrant_open(&e[k], what[k], options, err);
+        if (rc == 0)
+            rc = entrant_prompt(&e[k], &c.prompts[k], err);
+    }
+    if (rc == 0)
+        rc = entrant_check_match(&e[0], &e[1], err);
+    for (int k = 0; rc == 0 && k < 2; k++)
+        rc = entrant_score(&e[k], &c.scores[k], err);
+    if (rc == 0)
+        rc = judge_difference(&c, e[0].of.experiment->seed, err);
+    const char *on = entrant_examples_label(options);
+    if (rc == 0)
+        rc = json ? print_json(&c, what, on, err) : print_text(&c, what, on, err);
+    for (int k = 0; k < 2; k++) {
+        free(c.scores[k].each);
+        text_free(&c.prompts[k]);
+        entrant_close(&e[k]);
+    }
+    return rc;
+}
+
+static int run_request(entrant_options *o, int argc, char **argv, error *err)
+{
+    static const char *const split_names[] = {"search", "selection", "final", NULL};
+    bool json = false, has_split = false, has_backend = false;
+    int which_split = SPLIT_FINAL, backend = 0;
+    const option options[] = {
+        {"experiment", OPTION_TEXT, &o->experiment, NULL, NULL},
+        {"split", OPTION_CHOICE, &which_split, &has_split, split_names},
+        {"data", OPTION_TEXT, &o->data, NULL, NULL},
+        {"input-field", OPTION_TEXT, &o->fields.input, NULL, NULL},
+        {"target-field", OPTION_TEXT, &o->fields.target, NULL, NULL},
+        {"set", OPTION_LIST, &o->set, NULL, NULL},
+        {"model", OPTION_TEXT, &o->model, NULL, NULL},
+        {"backend", OPTION_CHOICE, &backend, &has_backend, backend_names},
+        {"threads", OPTION_SIZE, &o->n_threads, NULL, NULL},
+        {"json", OPTION_FLAG, &json, NULL, NULL},
+    };
+    size_t n;
+    TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
+                      &(positionals){"two prompts, A and B", 2, 2}, &n, err));
+    if (o->data && has_split)
+        return error_set(err, E_USAGE,
+                         "--data brings other examples: then there is no "
+                         "--split to choose");
+    if ((o->fields.input || o->fields.target) && !o->data)
+        return error_set(err, E_USAGE,
+                         "--input-field and --target-field name columns of --data FILE");
+    o->split = (split_name)which_split;
+    o->backend = has_backend ? backend_names[backend] : NULL;
+    const char *const what[2] = {argv[1], argv[2]};
+    return compare(what, o, json, err);
+}
+
+static int run(int argc, char **argv, error *err)
+{
+    entrant_options options = {0};
+    int rc = run_request(&options, argc, argv, err);
+    option_list_free(&options.set);
+    return rc;
+}
+
+const command cmd_compare = {
+    .name = "compare",
+    .group = "search",
+    .summary = "two prompts on the same examples: is one better?",
+    .usage = usage,
+    .run = run,
+};

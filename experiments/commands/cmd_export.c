@@ -1,0 +1,138 @@
+/* lamarck export: take a prompt out of a run. */
+#include "../views/export.h"
+#include "../views/file_write.h"
+#include "../views/json_lines.h"
+#include "../views/prompt_file.h"
+#include "../views/summary.h"
+#include "command.h"
+#include "options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: lamarck export DIR [--format FORMAT] [--candidate ID] [--run ID] [--out "
+    "FILE]\n"
+    "\n"
+    "Prints the best prompt of the run in DIR, or candidate ID (see lamarck show).\n"
+    "\n"
+    "  --format text        the prompt as a person reads it (default): {{input}} and\n"
+    "                       {{target}} stand where they go\n"
+    "  --format json        everything that is needed to score it again: see lamarck "
+    "score\n"
+    "  --format messages    a JSON list of {\"role\", \"content\"}, as chat services "
+    "take it\n"
+    "  --format promptfoo   a promptfoo configuration, the final split as its tests\n"
+    "  --candidate ID       0 (default): the best\n"
+    "  --run ID             of a folder with several runs; default: the latest\n"
+    "  --out FILE           instead of standard output; whole or not at all\n";
+
+enum { AS_TEXT, AS_JSON, AS_MESSAGES, AS_PROMPTFOO };
+static const char *const formats[] = {"text", "json", "messages", "promptfoo", NULL};
+
+/* Append a JSON value, indented, and let go of it. */
+static int add_json(json_t *value, text *out, error *err)
+{
+    char *s = json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    json_decref(value);
+    if (!s)
+        return error_set(err, E_MEMORY, "out of memory while a prompt was exported");
+    int rc = text_add_format(out, err, "%s\n", s);
+    free(s);
+    return rc;
+}
+
+/* Formats that need the candidate's genome in its experiment. */
+static int add_from_genome(const run_record *r, const candidate_record *c, int format,
+                           text *out, error *err)
+{
+    experiment *e = NULL;
+    genome g = {0};
+    json_t *messages = NULL;
+    int rc = experiment_restore(&e, r->experiment, err);
+    if (rc == 0)
+        rc = genome_parse(&g, &e->spec, c->genome, strlen(c->genome), err);
+    if (rc == 0 && format == AS_PROMPTFOO)
+        rc = export_promptfoo(e, &g, out, err);
+    if (rc == 0 && format == AS_MESSAGES)
+        rc = export_messages(e, &g, &messages, err);
+    if (rc == 0 && messages)
+        rc = add_json(messages, out, err);
+    genome_free(&g);
+    experiment_free(e);
+    return rc;
+}
+
+static int export_candidate(const run_record *r, uint64_t id, int format, text *out,
+                            error *err)
+{
+    if (id == 0)
+        id = summary_best(r);
+    const candidate_record *c = summary_candidate(r, id);
+    if (!c && id == 0)
+        return error_set(err, E_ARGUMENT,
+                         "run %" PRIu64
+                         " has no best prompt yet: its first generation is "
+                         "not measured",
+                         r->id);
+    if (!c)
+        return error_set(err, E_ARGUMENT,
+                         "run %" PRIu64 " has no candidate %" PRIu64 ": it has %zu",
+                         r->id, id, r->n_candidates);
+    if (format == AS_TEXT)
+        return text_add_format(out, err, "%s\n", c->prompt);
+    if (format != AS_JSON)
+        return add_from_genome(r, c, format, out, err);
+    json_t *file;
+    TRY(prompt_file_json(r, id, &file, err));
+    return add_json(file, out, err);
+}
+
+static int write_result(const text *out, const char *path, error *err)
+{
+    if (path)
+        return file_write(path, text_string(out), out->n, err);
+    if (fwrite(text_string(out), 1, out->n, stdout) != out->n)
+        return error_set(err, E_IO, "cannot write to standard output: %s",
+                         strerror(errno));
+    return 0;
+}
+
+static int run(int argc, char **argv, error *err)
+{
+    int format = AS_TEXT;
+    uint64_t run_id = 0, id = 0;
+    const char *path = NULL;
+    const option options[] = {
+        {"format", OPTION_CHOICE, &format, NULL, formats},
+        {"candidate", OPTION_SEED, &id, NULL, NULL},
+        {"run", OPTION_SEED, &run_id, NULL, NULL},
+        {"out", OPTION_TEXT, &path, NULL, NULL},
+    };
+    size_t n;
+    TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
+                      &(positionals){"DIR", 1, 1}, &n, err));
+    store *s;
+    run_record *r = NULL;
+    TRY(store_open_readonly(&s, argv[1], err));
+    int rc = store_run_read(s, run_id, &r, err);
+    store_close(s);
+    text out = {0};
+    if (rc == 0)
+        rc = export_candidate(r, id, format, &out, err);
+    if (rc == 0)
+        rc = write_result(&out, path, err);
+    text_free(&out);
+    run_record_free(r);
+    return rc;
+}
+
+const command cmd_export = {
+    .name = "export",
+    .group = "look",
+    .summary = "take a prompt along: text, JSON, messages, promptfoo",
+    .usage = usage,
+    .run = run,
+};

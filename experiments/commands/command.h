@@ -1,0 +1,28 @@
+/* A subcommand: one file cmd_NAME.c exports one const struct. main.c holds the table, and
+ * knows nothing else about any of them. */
+#ifndef LAMARCK_EXPERIMENTS_COMMANDS_COMMAND_H
+#define LAMARCK_EXPERIMENTS_COMMANDS_COMMAND_H
+
+#include "../../model/base.h"
+
+typedef struct command {
+    const char *name;
+    const char *group;   /* "search", "look", "model": how --help arranges them */
+    const char *summary; /* one line */
+    const char *usage;   /* the whole --help text */
+    int (*run)(int argc, char **argv,
+               error *err); /* argv[0] is the subcommand's name; 0 or E_… */
+} command;
+
+extern const command cmd_evolve, cmd_score, cmd_generate, cmd_compare, cmd_show, cmd_list,
+    cmd_export, cmd_inspect, cmd_bench, cmd_tokenize;
+
+/* A command line that makes no sense: main adds where to find help and exits with 2.
+ * Never passed below the commands. */
+enum { E_USAGE = -100 };
+
+/* Set by SIGINT and SIGTERM; a second signal ends the process at once. */
+extern volatile int command_interrupted;
+int command_catch_signals(error *err);
+
+#endif

@@ -1,0 +1,150 @@
+/* An experiment: everything that a search needs to know, read from a YAML file, with its
+ * data, checked in full. The same comes back from the canonical JSON that a run keeps, so
+ * that a run folder needs no other file but the model.
+ *
+ * Immutable once loaded; owns everything it points to. */
+#ifndef LAMARCK_EXPERIMENTS_DEFINITION_EXPERIMENT_H
+#define LAMARCK_EXPERIMENTS_DEFINITION_EXPERIMENT_H
+
+#include "../../evolve/search.h"
+#include "../../model/model.h"
+#include "dataset.h"
+#include "template.h"
+
+#include <jansson.h>
+
+typedef enum fitness_kind {
+    FITNESS_LOGPROB,  /* mean over examples of ln p(target | prompt, input) per target
+                         token or whole */
+    FITNESS_ACCURACY, /* the right label is the likeliest of the given ones */
+    FITNESS_EXACT, /* generated text equals a target (white space trimmed, case as is) */
+    FITNESS_F1, /* token F1 of the generated text, SQuAD normalisation (Rajpurkar et al.
+                   2016) */
+} fitness_kind;
+
+typedef struct fitness_options {
+    fitness_kind kind;
+    bool per_token; /* LOGPROB: divide by the number of target tokens */
+    char **labels;  /* ACCURACY */
+    size_t n_labels;
+    bool calibrate;       /* ACCURACY: contextual calibration, Zhao et al. 2021 */
+    double length_weight; /* score taken off per prompt token (all text genes rendered) */
+    double fluency_weight; /* score taken off per nat of the prompt's own mean token
+                              surprise */
+    sampling generation;   /* EXACT, F1; strings owned by the experiment */
+} fitness_options;
+
+/* 0: no limit. A hard cap is never overshot, the initial population and the finish
+ * included. */
+typedef struct budget {
+    uint64_t tokens;      /* row tokens, as session_counters.row_tokens counts */
+    uint64_t evaluations; /* candidate x example */
+    double seconds;
+} budget;
+
+/* How a demos gene is shown. */
+typedef struct demos_format {
+    /* One demonstration, with {{input}}, {{target}}, fields, choice and number genes. */
+    template_text each;
+    char *separator; /* between and after them: "\n\n" */
+} demos_format;
+
+/* What the file says of a gene beyond its law; what its law points to. All owned. */
+typedef struct gene_source {
+    char *name;
+    char *seed;        /* TEXT */
+    char **more_seeds; /* TEXT: further starting points */
+    size_t n_more_seeds;
+    char **frozen; /* TEXT: phrases that no operator may touch */
+    size_t n_frozen;
+    char **lexicon; /* TEXT */
+    size_t n_lexicon;
+    char **options; /* CHOICE */
+    size_t n_options;
+    size_t seed_choice; /* CHOICE: an index */
+    size_t seed_demos;  /* DEMOS: the first so many of the pool */
+    double seed_number; /* NUMBER */
+} gene_source;
+
+typedef struct experiment {
+    char *path;
+    char *name;
+    char *description; /* "" if none */
+    char *model;       /* as written: a path or a known name */
+    char *model_path;  /* resolved against the file's folder */
+    dataset *data;
+    split splits[N_SPLITS];
+    prompt_template prompt;
+    /* Parallel to spec genes; only for GENE_DEMOS. The pool is the search split: demo
+     * index i is the example splits[SPLIT_SEARCH].index[i]; an example is never shown to
+     * itself, it is left out of its own demonstrations. */
+    demos_format *demos;
+    genome_spec spec;
+    gene_spec *genes;     /* spec.genes, owned */
+    gene_source *sources; /* parallel to spec genes */
+    genome *seeds;        /* seeds[0]: the user's own prompt */
+    size_t n_seeds;
+    fitness_options fitness;
+    row_overflow overflow;
+    const search_type *search;
+    search_options search_options;
+    size_t proposals; /* words asked of the model at a time; 0: it proposes nothing */
+    budget budget;
+    size_t finalists; /* re-scored on the selection split */
+    uint64_t seed;
+    session_options session;
+    char *backend; /* session.backend, owned */
+    char **stops;  /* fitness.generation.stops, owned */
+} experiment;
+
+/* Changes from the command line, "a.b=c" each (--set), applied before validation. */
+typedef struct experiment_overrides {
+    const char *const *set;
+    size_t n_set;
+    const uint64_t *seed; /* NULL: as the file says */
+} experiment_overrides;
+
+/* Every error has file:line:column, the key or value, and the nearest valid one. */
+int experiment_load(experiment **out, const char *path,
+                    const experiment_overrides *overrides, error *err);
+/* The same from memory: n bytes that stand for the file `path`, whose folder data and
+ * lexicons are taken from. */
+int experiment_parse(experiment **out, const char *bytes, size_t n, const char *path,
+                     const experiment_overrides *overrides, error *err);
+void experiment_free(experiment *e);
+
+/* The whole experiment with its data as canonical JSON text, and back. New; free(). */
+int experiment_dump(const experiment *e, char **out, error *err);
+int experiment_restore(experiment **out, const char *json, error *err);
+
+/* Put another prompt in the place of the experiment's template and genes: a file with a
+ * template whose variables are data fields and {{target}}; or, when it begins with [, a
+ * JSON list of {"role", "content"} messages. spec then has no genes and seeds[0] is the
+ * one candidate there is. The file's last newline is not part of the prompt. On failure
+ * the experiment is as it was. */
+int experiment_replace_prompt(experiment *e, const char *path, error *err);
+
+/* Open its model. A name that is known ("smollm2") is looked up again where model_path is
+ * gone, and the error says how to fetch it. */
+int experiment_open_model(const experiment *e, model **out, error *err);
+/* The path of a model given by name or path; a relative path is taken from `folder`.
+ * New. "smollm2": $LAMARCK_MODEL, or the file in the cache that ./setup fetches. */
+int model_locate(const char *model, const char *folder, char **path, error *err);
+/* model_open with the hint for names; `model` as the user wrote it. */
+int model_open_located(model **out, const char *name, const char *path, error *err);
+
+/* Instead of an example: every field is empty, the content-free input of contextual
+ * calibration (Zhao et al. 2021). */
+#define EXAMPLE_EMPTY SIZE_MAX
+
+/* Render what candidate g says for example i (an index into data->examples, or
+ * EXAMPLE_EMPTY), for `target`: see prompt_render. The tokenizer may be NULL unless the
+ * template is a chat. */
+int experiment_render(const experiment *e, const tokenizer *t, const genome *g, size_t i,
+                      const char *target, text *context, text *tail, error *err);
+/* The prompt as a person reads it: the template with genes and demonstrations filled in
+ * and {{input}}, {{target}} and other data fields left standing; the messages of a chat
+ * under "[role]" lines. Appended to *out. */
+int experiment_prompt_text(const experiment *e, const genome *g, text *out, error *err);
+
+#endif

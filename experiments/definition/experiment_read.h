@@ -1,0 +1,47 @@
+/* What the parts of the experiment reader share. Private to experiment*.c.
+ *
+ * Files and dumps are read by the same code: a dump is an experiment file with nothing
+ * left to default, whose data stand inside it. */
+#ifndef LAMARCK_EXPERIMENTS_DEFINITION_EXPERIMENT_READ_H
+#define LAMARCK_EXPERIMENTS_DEFINITION_EXPERIMENT_READ_H
+
+#include "experiment.h"
+#include "setting.h"
+
+typedef struct experiment_reader {
+    experiment *e;
+    const yaml_node *root;
+    const char *folder; /* that relative paths start from */
+    bool dump;          /* restoring: the data and resolved paths are in the tree */
+} experiment_reader;
+
+/* Tables shared by reading and dumping. */
+extern const setting search_settings[], fitness_settings[], budget_settings[];
+extern const size_t n_search_settings, n_fitness_settings, n_budget_settings;
+extern const char *const fitness_names[4], *const overflow_words[3], *const gene_names[4];
+
+int experiment_read_data(experiment_reader *r, error *err);
+int experiment_read_genes(experiment_reader *r, error *err);
+int experiment_read_template(experiment_reader *r, error *err);
+/* One text with variables. */
+int template_parse_at(const yaml_node *node, template_text *out, error *err);
+/* A template (a text, or a list of messages), checked for its shape. */
+int template_read(const yaml_node *node, prompt_template *out, error *err);
+/* E_FORMAT for a variable that is neither a field, {{target}} nor (not `in_demos`: there
+ * only choices and numbers) a gene. */
+int template_check_variables(const experiment *e, const template_text *t,
+                             const yaml_node *at, bool in_demos, error *err);
+/* Release genes, their sources and the candidates made of them. */
+void experiment_free_genes(experiment *e);
+int experiment_read_fitness(experiment_reader *r, error *err);
+/* After genes and template: every variable known, every gene used, seeds made. */
+int experiment_check_variables(const experiment_reader *r, error *err);
+int experiment_make_seeds(experiment_reader *r, error *err);
+
+/* The name of the model that ./setup fetches. */
+extern const char model_known_name[];
+
+/* folder/path, or path when it is absolute. New. */
+int path_join(const char *folder, const char *path, char **out, error *err);
+
+#endif

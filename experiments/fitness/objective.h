@@ -1,0 +1,57 @@
+/* What makes candidates into numbers: a table of functions and a state. A model, a crowd
+ * or a reward model is made into one of these; runs know no more about fitness than this.
+ */
+#ifndef LAMARCK_EXPERIMENTS_FITNESS_OBJECTIVE_H
+#define LAMARCK_EXPERIMENTS_FITNESS_OBJECTIVE_H
+
+#include "../../evolve/search.h"
+
+/* One candidate on some examples (indices into the data set). */
+typedef struct measurement {
+    const genome *genome;
+    const size_t *examples;
+    size_t n;
+    double *scores;      /* out, n of them; borrowed from the caller */
+    double penalty;      /* out: length, fluency */
+    double first_choice; /* out: share of examples for which each token of a target is the
+                            model's first choice, NaN where the objective cannot tell. A
+                            likelihood may rise while this falls */
+    fitness_status status; /* out; FAILED fills `reason` */
+    char reason[200];
+} measurement;
+
+/* What a batch costs or has cost. */
+typedef struct expense {
+    uint64_t tokens;      /* row tokens charged to the run */
+    uint64_t evaluations; /* candidate x example pairs charged */
+    uint64_t reused; /* tokens of those that another run of the folder had computed */
+} expense;
+
+/* A proposer whose words cost tokens. Before the search asks, who holds the budget sets
+ * `allowance` and empties `spent`; the proposer adds to `spent` what it charges, and
+ * offers nothing that would take it over the allowance. */
+typedef struct paid_proposer {
+    proposer proposer; /* first, so that one pointer is both */
+    uint64_t allowance;
+    expense spent;
+    void (*free)(struct paid_proposer *p); /* releases p itself too */
+} paid_proposer;
+
+typedef struct objective objective;
+struct objective {
+    const char *name;
+    /* The most that measure() would charge for these, and exactly that where nothing is
+     * generated (a generated text may end early); nothing is run, and the answer does not
+     * depend on the store. Results that this run has already paid for are free; results
+     * from other runs are charged like new ones, so that a run does not depend on what
+     * else its folder holds. */
+    int (*cost)(objective *o, const measurement *batch, size_t n, expense *out,
+                error *err);
+    /* Measure all; all or nothing; *out is what these cost. Everything new is in the
+     * store before this returns. PENDING measurements charge nothing until they are
+     * answered. */
+    int (*measure)(objective *o, measurement *batch, size_t n, expense *out, error *err);
+    void (*free)(objective *o); /* releases o itself too */
+};
+
+#endif

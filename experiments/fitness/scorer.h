@@ -1,0 +1,60 @@
+/* A session with a memory: each row is computed once per folder, and charged once per
+ * run.
+ *
+ * What a row is charged does not depend on whether the store happens to hold it already:
+ * only on whether this scorer charged it before. So a run that was killed and replayed
+ * spends what it would have spent. Work goes to the session in slices of a few seconds,
+ * each stored before the next begins; rows' numbers do not depend on their company, so
+ * slicing changes none. One thread at a time. */
+#ifndef LAMARCK_EXPERIMENTS_FITNESS_SCORER_H
+#define LAMARCK_EXPERIMENTS_FITNESS_SCORER_H
+
+#include "../../model/model.h"
+#include "../store/store.h"
+#include "objective.h"
+
+typedef struct scorer scorer;
+
+/* Called between slices: at least every few seconds of work. */
+typedef struct ticker {
+    void (*tick)(void *context); /* NULL: nobody listens */
+    void *context;
+} ticker;
+
+typedef struct scorer_options {
+    store *store;          /* NULL: nothing is remembered */
+    const char *backend;   /* how the numbers are made, part of each key: what the run has
+                              recorded. NULL: session_describe() */
+    row_overflow overflow; /* the session's */
+    const volatile int *interrupt; /* NULL: none */
+    const ticker *ticker;          /* NULL: none */
+} scorer_options;
+
+/* Model, session and everything in the options are borrowed for the scorer's life. */
+int scorer_open(scorer **out, const model *m, session *s, const scorer_options *options,
+                error *err);
+void scorer_close(scorer *c);
+const model *scorer_model(const scorer *c);
+/* From now on remember in `s`. */
+void scorer_use_store(scorer *c, store *s);
+
+/* What the rows would be charged; charged[i] (NULL allowed) says whether rows[i] is among
+ * those that cost something: new to this run, and the first of its kind in the list. With
+ * `g`, of texts generated from rows as contexts: the most that they could cost. */
+int scorer_price(scorer *c, const row *rows, size_t n, const sampling *g,
+                 uint64_t *tokens, bool *charged, error *err);
+
+/* model_score, remembered; tokens and reused tokens are added to *spent. */
+int scorer_score(scorer *c, const row *rows, size_t n, row_score *out, expense *spent,
+                 error *err);
+
+/* One continuation of each context: texts[i] is new. With a temperature, a text's random
+ * stream depends on g->seed and the context's tokens alone. */
+int scorer_generate(scorer *c, const row *contexts, size_t n, const sampling *g,
+                    char **texts, expense *spent, error *err);
+
+/* model_next for one row, remembered. */
+int scorer_next(scorer *c, const row *r, size_t k, int32_t *ids, double *logprobs,
+                expense *spent, error *err);
+
+#endif

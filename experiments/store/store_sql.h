@@ -1,0 +1,84 @@
+/* Inside the store: its struct, its prepared statements, and how they are bound and
+ * stepped. Only store*.c include this. */
+#ifndef LAMARCK_EXPERIMENTS_STORE_STORE_SQL_H
+#define LAMARCK_EXPERIMENTS_STORE_STORE_SQL_H
+
+#include "store.h"
+
+#include <sqlite3.h>
+
+typedef enum statement {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_MEMO_GET,
+    SQL_MEMO_PUT,
+    SQL_RUN_NEW,
+    SQL_RUN_EXISTS,
+    SQL_RUN_STATUS,
+    SQL_RUN_END,
+    SQL_RUN_LATEST,
+    SQL_RUN_LATEST_UNFINISHED,
+    SQL_RUN_IDS,
+    SQL_RUN_READ,
+    SQL_SPEND_PUT,
+    SQL_SPEND_READ,
+    SQL_HISTORY_PUT,
+    SQL_HISTORY_GET,
+    SQL_HISTORY_READ,
+    SQL_OPERATOR_PUT,
+    SQL_OPERATOR_READ,
+    SQL_CANDIDATE_PUT,
+    SQL_CANDIDATE_READ,
+    SQL_VERDICT_PUT,
+    SQL_VERDICT_READ,
+    SQL_SCORES_CLEAR,
+    SQL_SCORE_PUT,
+    SQL_SCORE_READ,
+    N_STATEMENTS
+} statement;
+
+struct store {
+    sqlite3 *db;
+    char *dir;
+    char *path;
+    sqlite3_stmt *statements[N_STATEMENTS]; /* prepared at first use */
+    int lock_fd;                            /* -1: no run is held */
+    uint64_t run;                           /* the run that is held; 0: none */
+};
+
+/* Step -1 of the spend table holds a run's totals at its end. */
+enum { STEP_END = -1 };
+
+/* Which split_score a row of the scores table is. */
+typedef enum score_role { ROLE_SELECTION, ROLE_SEED, ROLE_BEST } score_role;
+
+/* Turn SQLite's last error into one of ours: "cannot DOING in PATH: …". */
+int store_error(store *s, const char *doing, error *err);
+
+/* Bind by `types`, one letter per argument: i int64_t, d double, s const char * (NULL
+ * allowed), b const void * and size_t. Borrowed until the statement is reset. */
+int store_query(store *s, statement id, sqlite3_stmt **out, error *err, const char *types,
+                ...);
+/* 1: a row is there; 0: no more rows (the statement is reset); or an error (reset too).
+ */
+int store_next(store *s, sqlite3_stmt *q, const char *doing, error *err);
+/* Leave a query before its last row. */
+void store_done(sqlite3_stmt *q);
+/* Bind and run a statement that returns no rows. */
+int store_execute(store *s, statement id, const char *doing, error *err,
+                  const char *types, ...);
+
+/* Several statements as one: opens a transaction unless one is open. leave() commits or
+ * rolls back what enter() opened, and returns rc or the commit's own failure. */
+int store_enter(store *s, bool *opened, error *err);
+int store_leave(store *s, bool opened, int rc, error *err);
+
+/* Columns of the current row. Text is new; *out is set even when NULL came. */
+int column_text(sqlite3_stmt *q, int column, char **out, error *err);
+double column_number(sqlite3_stmt *q, int column);
+
+/* Does a process (this one included, unless through `s` itself) hold run `id`? */
+bool store_run_is_held(const store *s, uint64_t id);
+
+#endif

@@ -1,0 +1,61 @@
+/* What the record of a run says, in words and as JSON: shared by the end of a search,
+ * show, list and the report, so that they cannot disagree.
+ *
+ * Everything here only reads the record; strings are borrowed from it. */
+#ifndef LAMARCK_EXPERIMENTS_VIEWS_SUMMARY_H
+#define LAMARCK_EXPERIMENTS_VIEWS_SUMMARY_H
+
+#include "../store/store.h"
+
+#include <jansson.h>
+
+/* Two-sided level of "better": the interval is 95 %, the test the same. */
+#define SUMMARY_ALPHA 0.05
+
+typedef enum conclusion {
+    CONCLUSION_NONE,      /* no verdict yet */
+    CONCLUSION_SAME,      /* the seed prompt itself won */
+    CONCLUSION_BETTER,    /* interval above 0 and p below 0.05 */
+    CONCLUSION_WORSE,     /* interval below 0 */
+    CONCLUSION_NOT_SHOWN, /* anything else: nothing is claimed */
+} conclusion;
+conclusion summary_conclusion(const run_record *r);
+
+/* The conclusion in one or two plain sentences with its numbers. Appended to *out. */
+int summary_sentence(const run_record *r, text *out, error *err);
+
+/* What a score of this run is: "mean ln p of the right answer; 0 would be certainty,
+ * higher is better". Static; "" when the record does not say. */
+const char *summary_score_meaning(const run_record *r);
+
+/* NULL when there is none of that id. */
+const candidate_record *summary_candidate(const run_record *r, uint64_t id);
+/* The candidate to show as the best: the verdict's, else the search's latest; 0 if none.
+ */
+uint64_t summary_best(const run_record *r);
+/* The prompt that the user wrote: the verdict's seed, else the first candidate; 0 if
+ * none.
+ */
+uint64_t summary_seed(const run_record *r);
+
+/* The line of first parents from a seed down to `id`, oldest first; *ids new, free(). */
+int summary_lineage(const run_record *r, uint64_t id, uint64_t **ids, size_t *n,
+                    error *err);
+/* The k best by value among those measured on the most examples, failed ones left out. */
+size_t summary_top(const run_record *r, size_t k, uint64_t *ids);
+
+/* All purposes together. */
+spend summary_spent(const run_record *r);
+/* In words: "search", "proposals of the model"… Static. */
+const char *summary_purpose(purpose p);
+
+/* What `show --json` prints: stable keys, null where unknown. New; NULL without memory.
+ */
+json_t *summary_json(const run_record *r);
+
+/* "12 s", "3 min 20 s", "2 h 05 min". */
+int summary_duration(text *out, double seconds, error *err);
+/* 1234567 as "1,234,567". */
+int summary_count(text *out, uint64_t n, error *err);
+
+#endif
