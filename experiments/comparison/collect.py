@@ -80,12 +80,14 @@ def rows(results):
                     row["ga_minus"], row["seeds_low"], row["seeds_high"] = interval(over_seeds)
                     _, row["examples_low"], row["examples_high"] = interval(over_examples)
                     row["ga_wins"] = sum(d > 0 for d in over_seeds)
+                    row["paired"] = len(over_seeds)
                 yield row
 
 
 def write_csv(path, table):
     names = ["experiment", "method", "measure", "seeds", "tokens", "mean", "lowest", "highest",
-             "ga_minus", "seeds_low", "seeds_high", "examples_low", "examples_high", "ga_wins"]
+             "ga_minus", "seeds_low", "seeds_high", "examples_low", "examples_high", "ga_wins",
+             "paired"]
     with open(path, "w", newline="", encoding="utf-8") as f:
         out = csv.DictWriter(f, names)
         out.writeheader()
@@ -123,7 +125,7 @@ def markdown(table):
             cells += ["%+.3f" % r["ga_minus"],
                       "%+.3f to %+.3f" % (r["seeds_low"], r["seeds_high"]),
                       "%+.3f to %+.3f" % (r["examples_low"], r["examples_high"]),
-                      "%d of %d" % (r["ga_wins"], r["seeds"])]
+                      "%d of %d" % (r["ga_wins"], r["paired"])]
         else:
             cells += [""] * 4
         lines.append("| " + " | ".join(cells) + " |")
