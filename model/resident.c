@@ -34,9 +34,24 @@ static resident *find_child(session *s, resident *node, int32_t token)
     return c;
 }
 
+/* A place is held while other segments are kept, and its node may have been parted since:
+ * what was behind the cut is in the child that shows on in the same stored block. */
+static void settle(resident_place *place)
+{
+    while (place->node != NULL && place->offset > place->node->n) {
+        const resident *head = place->node;
+        resident *rest = head->first_child;
+        while (rest->stored != head->stored || rest->begin != head->begin + head->n)
+            rest = rest->next;
+        place->offset -= head->n;
+        place->node = rest;
+    }
+}
+
 size_t resident_follow(session *s, resident_place *place, const int32_t *tokens, size_t n)
 {
     size_t i = 0;
+    settle(place);
     for (; i < n; i++) {
         resident *node = place->node;
         if (node == NULL || place->offset == node->n) {
@@ -93,8 +108,9 @@ static int show_node(const resident *node, size_t n, kv_block **last, size_t *n_
 int resident_show(session *s, resident_place from, resident_place to, kv_block *parent,
                   kv_block **last, size_t *n_made, error *err)
 {
-    (void)s;
     int rc = 0;
+    settle(&from);
+    settle(&to);
     *last = parent;
     *n_made = 0;
     /* down from `from`: the node below on the way to `to` is found by going up from it */
@@ -181,6 +197,7 @@ bool resident_keep(session *s, resident_place *place, kv_block *block,
                    const int32_t *tokens)
 {
     uint64_t bytes = kv_block_bytes(s, block->capacity);
+    settle(place);
     if (block->n == 0 || goes_on_with(s, *place, tokens[0]))
         return false;
     while (s->resident_bytes + bytes > s->kv_limit / 2)

@@ -164,16 +164,20 @@ static void what_rows_share_is_computed_once(void **state)
 
 enum { ROUNDS = 30, BATCH = 12, LONGEST = 40 };
 
-/* Rows of few ids in nested families, so that calls share beginnings with calls before
- * at every place: inside, at and beyond what was kept. */
+/* Rows in nested families that part here and there, to lower and to higher ids, so that
+ * calls share beginnings with calls before at every place: inside, at and beyond what was
+ * kept, and in every order within one call. */
 static size_t random_rows(gsl_rng *rng, int32_t tokens[BATCH][LONGEST], row rows[BATCH])
 {
     size_t n = 1 + gsl_rng_uniform_int(rng, BATCH);
     for (size_t i = 0; i < n; i++) {
         size_t length = 2 + gsl_rng_uniform_int(rng, LONGEST - 2);
-        size_t change = gsl_rng_uniform_int(rng, LONGEST);
-        for (size_t t = 0; t < LONGEST; t++)
-            tokens[i][t] = (int32_t)(20 + t % 7 + (t > change ? 7 : 0));
+        size_t first = gsl_rng_uniform_int(rng, LONGEST);
+        for (size_t t = 0; t < LONGEST; t++) {
+            size_t parted = t >= first && gsl_rng_uniform_int(rng, 6) == 0;
+            size_t way = parted ? 1 + gsl_rng_uniform_int(rng, 2) : 0;
+            tokens[i][t] = (int32_t)(20 + t % 7 + (way + 1) % 3 * 7);
+        }
         rows[i] = (row){tokens[i], length, 1 + gsl_rng_uniform_int(rng, length - 1)};
     }
     return n;
@@ -225,6 +229,38 @@ static void what_stays_between_calls_changes_no_bit(void **state)
     }
     assert_in_range(refused, 0, ROUNDS); /* of 6 ROUNDS */
     gsl_rng_free(rng);
+    engine_fixture_close(&f);
+}
+
+/* Within one call a kept stretch is parted (by "x", met first) while another segment
+ * ("y") is still to be kept behind its end. */
+static void what_is_parted_while_in_use_is_found_again(void **state)
+{
+    (void)state;
+    enum { A = 60, B, C, D, E, F, X = 40, Y, P, Q };
+    static const int32_t whole[][8] = {{A, B, C, D, E, F, P, P},
+                                       {A, B, C, D, E, F, Q, Q}};
+    static const int32_t parting[][9] = {{A, B, C, X, P, P},
+                                         {A, B, C, X, Q, Q},
+                                         {A, B, C, D, E, F, Y, P, P},
+                                         {A, B, C, D, E, F, Y, Q, Q}};
+    static const int32_t after[][8] = {{A, B, C, Y, P, P}, {A, B, C, D, E, F, Y, Q}};
+    const row first[] = {{whole[0], 8, 7}, {whole[1], 8, 7}};
+    const row second[] = {
+        {parting[0], 6, 5}, {parting[1], 6, 5}, {parting[2], 9, 8}, {parting[3], 9, 8}};
+    const row third[] = {{after[0], 6, 5}, {after[1], 8, 7}};
+    engine_fixture f;
+    engine_fixture_open(&f, "tiny-f32");
+    row_score scores[4], fresh[2];
+    error err = {0};
+    session *s = must_open(f.model, "cpu", 1, 0, OVERFLOW_ERROR);
+    must(model_score(s, first, 2, scores, NULL, &err), &err);
+    must(model_score(s, second, 4, scores, NULL, &err), &err);
+    must(model_score(s, third, 2, scores, NULL, &err), &err);
+    must(score_fresh(f.model, "cpu", 0, third, 2, fresh), NULL);
+    for (int i = 0; i < 2; i++)
+        assert_true(scores[i].logprob == fresh[i].logprob);
+    session_close(s);
     engine_fixture_close(&f);
 }
 
@@ -356,6 +392,7 @@ int main(void)
         cmocka_unit_test(a_row_does_not_feel_its_company),
         cmocka_unit_test(what_rows_share_is_computed_once),
         cmocka_unit_test(what_stays_between_calls_changes_no_bit),
+        cmocka_unit_test(what_is_parted_while_in_use_is_found_again),
         cmocka_unit_test(what_rows_shared_is_not_computed_again),
         cmocka_unit_test(a_raised_flag_stops_the_call),
         cmocka_unit_test(models_describe_themselves),
