@@ -33,13 +33,15 @@ static int price_first(const experiment *e, objective *o, const search_query *qu
 
 static int refuse(const char *what, double have, double first, double last, error *err)
 {
-    /* seconds come in fractions; what would be enough is never rounded to less */
-    int digits = have < 100 && first + last < 100 && strcmp(what, "seconds") == 0 ? 2 : 0;
-    double unit = digits ? 100 : 1, enough = ceil((first + last) * unit) / unit;
+    /* Seconds come in fractions, however small. What would be enough is never rounded to
+     * less: three digits are off by half a per cent at most. */
+    bool fractions = strcmp(what, "seconds") == 0;
+    double enough = fractions ? 1.005 * (first + last) : ceil(first + last);
     return error_set(err, E_LIMIT,
-                     "the budget of %.*f %s is too small: the first generation takes "
-                     "%.*f and the finish up to %.*f, so %.*f would be just enough",
-                     digits, have, what, digits, first, digits, last, digits, enough);
+                     "the budget of %.*g %s is too small: the first generation takes "
+                     "%.*g and the finish up to %.*g, so %.*g would be just enough",
+                     fractions ? 3 : 15, have, what, fractions ? 3 : 15, first,
+                     fractions ? 3 : 15, last, fractions ? 3 : 15, enough);
 }
 
 int run_check_budget(const experiment *e, objective *o, double pace, expense *first,

@@ -19,5 +19,5 @@ run evolve --resume "$scratch/run"
 run_quietly evolve "$scratch/e.yaml" --out "$scratch/run"
 run_quietly show "$scratch/run"
 run_quietly evolve "$scratch/e.yaml" --out "$scratch/hasty" --budget seconds=0.00001
-note "$(sed -E 's/[0-9]+\.[0-9]*[1-9][0-9]*/POSITIVE/g' "$scratch/stderr")"
+note "$(sed -E 's/[0-9.]*[1-9][0-9.]*(e-[0-9]+)?/POSITIVE/g' "$scratch/stderr")"
 finish
