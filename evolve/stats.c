@@ -258,3 +258,23 @@ int stats_holm(const double *p, size_t n, double *adjusted, error *err)
     free(order);
     return 0;
 }
+
+int stats_compare(const double *a, const double *b, size_t n, uint64_t seed,
+                  paired_comparison *out, error *err)
+{
+    enum { RESAMPLES = 10000 };
+    double *d = array_new(n, sizeof *d);
+    if (!d)
+        return error_memory(err, n * sizeof *d);
+    for (size_t i = 0; i < n; i++)
+        d[i] = b[i] - a[i];
+    paired_comparison c = {.difference = stats_mean(d, n)};
+    int rc = stats_bca(d, n, 0.95, RESAMPLES, seed_mix(seed, RESAMPLES), &c.ci, err);
+    if (rc == 0)
+        rc = stats_permutation_p(d, n, RESAMPLES, seed_mix(seed, RESAMPLES + 1), &c.p,
+                                 err);
+    if (rc == 0)
+        *out = c;
+    free(d);
+    return rc;
+}

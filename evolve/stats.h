@@ -45,6 +45,19 @@ typedef struct interval {
 int stats_bca(const double *d, size_t n, double level, size_t resamples, uint64_t seed,
               interval *out, error *err);
 
+/* What is said of b against a on the same examples. */
+typedef struct paired_comparison {
+    double difference; /* mean of b - a */
+    interval ci;       /* BCa, 95 % */
+    double p;          /* paired permutation, two-sided */
+} paired_comparison;
+
+/* The one way in which two prompts are compared, so that the same scores and seed give
+ * the same numbers wherever they are asked for: stats_bca and stats_permutation_p with
+ * 10,000 resamples each, in streams of their own. */
+int stats_compare(const double *a, const double *b, size_t n, uint64_t seed,
+                  paired_comparison *out, error *err);
+
 /* Holm 1979: adjusted[i] is the smallest family-wise error rate at which hypothesis i of
  * the n falls. May be p itself. */
 int stats_holm(const double *p, size_t n, double *adjusted, error *err);

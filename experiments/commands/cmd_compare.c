@@ -27,41 +27,18 @@ static const char usage[] =
     "  --model M          another model than the experiment's\n"
     "  --backend NAME, --threads N, --json\n";
 
-/* As many as a run's verdict uses. */
-enum { RESAMPLES = 10000 };
-
 typedef struct comparison {
     split_score scores[2];
     text prompts[2];
-    double difference, p;
-    interval ci;
+    paired_comparison of;
 } comparison;
-
-/* The same resamples as a run's verdict with this seed: an exported seed and winner give
- * the interval that the run reported. */
-static int judge_difference(comparison *c, uint64_t seed, error *err)
-{
-    size_t n = c->scores[0].n;
-    double *d = array_new(n, sizeof *d);
-    if (!d)
-        return error_memory(err, n * sizeof *d);
-    for (size_t i = 0; i < n; i++)
-        d[i] = c->scores[1].each[i] - c->scores[0].each[i];
-    c->difference = stats_mean(d, n);
-    int rc = stats_bca(d, n, 0.95, RESAMPLES, seed_mix(seed, RESAMPLES), &c->ci, err);
-    if (rc == 0)
-        rc = stats_permutation_p(d, n, RESAMPLES, seed_mix(seed, RESAMPLES + 1), &c->p,
-                                 err);
-    free(d);
-    return rc;
-}
 
 /* 'a', 'b', or 0: nothing is shown. */
 static char better(const comparison *c)
 {
-    if (!(c->p < SUMMARY_ALPHA))
+    if (!(c->of.p < SUMMARY_ALPHA))
         return 0;
-    return c->ci.low > 0 ? 'b' : c->ci.high < 0 ? 'a' : 0;
+    return c->of.ci.low > 0 ? 'b' : c->of.ci.high < 0 ? 'a' : 0;
 }
 
 static json_t *side_json(const comparison *c, int k, const char *what)
@@ -77,14 +54,15 @@ static int print_json(const comparison *c, const char *const *what, const char *
                       error *err)
 {
     char name[2] = {better(c), '\0'};
-    return json_print(
-        json_pack("{s:o, s:o, s:o, s:[o, o], s:o, s:o, s:I, s:s}", "a",
-                  side_json(c, 0, what[0]), "b", side_json(c, 1, what[1]), "difference",
-                  json_real_or_null(c->difference), "ci95", json_real_or_null(c->ci.low),
-                  json_real_or_null(c->ci.high), "p", json_real_or_null(c->p), "better",
-                  *name ? json_string(name) : json_null(), "examples",
-                  (json_int_t)c->scores[0].n, "on", on),
-        err);
+    return json_print(json_pack("{s:o, s:o, s:o, s:[o, o], s:o, s:o, s:I, s:s}", "a",
+                                side_json(c, 0, what[0]), "b", side_json(c, 1, what[1]),
+                                "difference", json_real_or_null(c->of.difference), "ci95",
+                                json_real_or_null(c->of.ci.low),
+                                json_real_or_null(c->of.ci.high), "p",
+                                json_real_or_null(c->of.p), "better",
+                                *name ? json_string(name) : json_null(), "examples",
+                                (json_int_t)c->scores[0].n, "on", on),
+                      err);
 }
 
 static int add_score(text *out, const terminal *t, char name, const split_score *s,
@@ -122,8 +100,8 @@ static int print_text(const comparison *c, const char *const *what, const char *
                              winner == 'a'   ? "A is better than B."
                              : winner == 'b' ? "B is better than A."
                                              : "Neither is shown to be better.",
-                             terminal_style(&t, STYLE_PLAIN), c->difference, c->ci.low,
-                             c->ci.high, c->p, c->scores[0].n, on);
+                             terminal_style(&t, STYLE_PLAIN), c->of.difference,
+                             c->of.ci.low, c->of.ci.high, c->of.p, c->scores[0].n, on);
     if (rc == 0)
         fputs(text_string(&out), stdout);
     text_free(&out);
@@ -146,7 +124,8 @@ static int compare(const char *const *what, const entrant_options *options, bool
     for (int k = 0; rc == 0 && k < 2; k++)
         rc = entrant_score(&e[k], &c.scores[k], err);
     if (rc == 0)
-        rc = judge_difference(&c, e[0].of.experiment->seed, err);
+        rc = stats_compare(c.scores[0].each, c.scores[1].each, c.scores[0].n,
+                           e[0].of.experiment->seed, &c.of, err);
     const char *on = entrant_examples_label(options);
     if (rc == 0)
         rc = json ? print_json(&c, what, on, err) : print_text(&c, what, on, err);

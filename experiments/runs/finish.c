@@ -8,8 +8,7 @@
 
 #include "../../evolve/stats.h"
 
-enum { RESAMPLES = 10000 }; /* of the bootstrap and the permutation test */
-enum { SEED_ID = 1 };       /* the user's own prompt is the first candidate born */
+enum { SEED_ID = 1 }; /* the user's own prompt is the first candidate born */
 
 void finish_free(finish *f)
 {
@@ -274,22 +273,13 @@ static int copy_score(split_score *out, const split_score *from, error *err)
 
 static int compare(const experiment *e, verdict *v, error *err)
 {
-    size_t n = v->best.n;
-    double *d = array_new(n, sizeof *d);
-    if (!d)
-        return error_memory(err, n * sizeof *d);
-    for (size_t i = 0; i < n; i++)
-        d[i] = v->best.each[i] - v->seed.each[i];
-    interval ci = {0, 0};
-    v->difference = stats_mean(d, n);
-    int rc = stats_bca(d, n, 0.95, RESAMPLES, seed_mix(e->seed, RESAMPLES), &ci, err);
-    if (rc == 0)
-        rc = stats_permutation_p(d, n, RESAMPLES, seed_mix(e->seed, RESAMPLES + 1), &v->p,
-                                 err);
-    v->ci_low = ci.low;
-    v->ci_high = ci.high;
-    free(d);
-    return rc;
+    paired_comparison c;
+    TRY(stats_compare(v->seed.each, v->best.each, v->best.n, e->seed, &c, err));
+    v->difference = c.difference;
+    v->ci_low = c.ci.low;
+    v->ci_high = c.ci.high;
+    v->p = c.p;
+    return 0;
 }
 
 /* 1 done, 0 pending or, with *failed, not measurable. */
