@@ -265,6 +265,176 @@ static void stats(backend_context *c, const float *logits, size_t m, logit_stats
     }
 }
 
+/* ---- Backwards ---- */
+
+static double sigmoid(double z)
+{
+    return 1 / (1 + exp(-z));
+}
+
+static int gated_keep(backend_context *c, const backend_weight *w, const float *x,
+                      size_t m, float *both, float *y, error *err)
+{
+    size_t F = w->n_out / 2;
+    product(c, w, x, m, both, false, err);
+    for (size_t i = 0; i < m; i++, both += 2 * F, y += F)
+        for (size_t j = 0; j < F; j++) {
+            double z = (double)both[j];
+            y[j] = (float)(z / (1 + exp(-z)) * (double)both[F + j]);
+        }
+    return 0;
+}
+
+/* y = silu(g) u; silu'(g) = s + g s (1 - s) with s = sigmoid(g). */
+static void gate_back(backend_context *c, const float *dy, size_t m, size_t F,
+                      float *both)
+{
+    (void)c;
+    for (size_t i = 0; i < m; i++, both += 2 * F, dy += F)
+        for (size_t j = 0; j < F; j++) {
+            double g = (double)both[j], u = (double)both[F + j], s = sigmoid(g);
+            both[j] = (float)((double)dy[j] * u * (s + g * s * (1 - s)));
+            both[F + j] = (float)((double)dy[j] * g * s);
+        }
+}
+
+static int product_back(backend_context *c, const backend_weight *w, const float *dy,
+                        size_t m, float *dx, bool add, error *err)
+{
+    (void)c;
+    (void)err;
+    for (size_t i = 0; i < m; i++, dy += w->n_out, dx += w->n_in)
+        for (size_t j = 0; j < w->n_in; j++) {
+            double sum = 0;
+            for (size_t o = 0; o < w->n_out; o++)
+                sum += (double)dy[o] * (double)w->w[o * w->n_in + j];
+            dx[j] = (float)(add ? (double)dx[j] + sum : sum);
+        }
+    return 0;
+}
+
+/* y = x f w with f = (mean(x^2) + eps)^(-1/2), so df/dx = -f^3 x / C. */
+static void norm_back(backend_context *c, const float *x, const float *w, const float *dy,
+                      size_t m, float *dx)
+{
+    size_t C = c->shape.C;
+    for (size_t i = 0; i < m; i++, x += C, dy += C, dx += C) {
+        double squares = 0, along = 0;
+        for (size_t j = 0; j < C; j++) {
+            squares += (double)x[j] * (double)x[j];
+            along += (double)x[j] * (double)w[j] * (double)dy[j];
+        }
+        double f = 1 / sqrt(squares / (double)C + (double)c->shape.norm_eps);
+        for (size_t j = 0; j < C; j++)
+            dx[j] = (float)((double)dx[j] + f * (double)w[j] * (double)dy[j] -
+                            f * f * f * along / (double)C * (double)x[j]);
+    }
+}
+
+static void rotate_back(backend_context *c, float *dx, size_t stride, size_t n_heads,
+                        size_t m, const size_t *at, const float *cosine,
+                        const float *sine)
+{
+    size_t D = c->shape.D, half = c->shape.n_rot / 2;
+    for (size_t i = 0; i < m; i++)
+        for (size_t h = 0; h < n_heads; h++)
+            for (size_t j = 0; j < half; j++) {
+                float *p = dx + i * stride + h * D + j;
+                double co = (double)cosine[at[i] * half + j];
+                double si = (double)sine[at[i] * half + j];
+                double a = (double)p[0], b = (double)p[half];
+                p[0] = (float)(a * co + b * si);
+                p[half] = (float)(b * co - a * si);
+            }
+}
+
+/* The gradients of one query in one head, as its keys are met. */
+typedef struct query_back {
+    const float *q, *d_out; /* (D) */
+    double factor;          /* 1 / sqrt(D) */
+    double along;           /* d_out . out = sum of p dp */
+    double *d_q;            /* (D) */
+} query_back;
+
+/* One key k and value v of weight p: out = sum p v, so dp = d_out . v, and the softmax
+ * gives ds = p (dp - sum of p dp) at the score s = q . k / sqrt(D). */
+static void key_back(const query_back *x, double p, const float *k, const float *v,
+                     float *d_k, float *d_v, size_t D)
+{
+    double dp = 0;
+    for (size_t d = 0; d < D; d++)
+        dp += (double)x->d_out[d] * (double)v[d];
+    double ds = p * (dp - x->along) * x->factor;
+    for (size_t d = 0; d < D; d++)
+        x->d_q[d] += ds * (double)k[d];
+    for (size_t d = 0; d_k != NULL && d < D; d++) {
+        d_k[d] = (float)((double)d_k[d] + ds * (double)x->q[d]);
+        d_v[d] = (float)((double)d_v[d] + p * (double)x->d_out[d]);
+    }
+}
+
+/* As attend_one; `d_q` (D). */
+static void attend_one_back(const model_shape *shape, const attention *a,
+                            const float *d_out, size_t i, size_t h, double *score,
+                            query_back *x)
+{
+    size_t D = shape->D, K = shape->Hkv * D, kv_head = h / (shape->H / shape->Hkv);
+    size_t n = a->positions[i] + 1, at = i * a->out_stride + h * D;
+    double max = -INFINITY, total = 0;
+    x->q = a->q + i * a->q_stride + h * D;
+    x->d_out = d_out + at;
+    x->along = 0;
+    for (size_t d = 0; d < D; d++) {
+        x->along += (double)d_out[at + d] * (double)a->out[at + d];
+        x->d_q[d] = 0;
+    }
+    for (const kv_span *s = a->spans; s < a->spans + a->n_spans; s++)
+        if (sees(s, i))
+            max = score_span(a, s, i, h, kv_head, D, score, max);
+    for (size_t j = 0; j < n; j++)
+        total += score[j] = exp(score[j] - max);
+    for (const kv_span *s = a->spans; s < a->spans + a->n_spans; s++) {
+        const float *k = s->kv + kv_head * s->capacity * D, *v = k + K * s->capacity;
+        for (size_t j = 0; sees(s, i) && j < s->n_keys && s->first + j < n; j++) {
+            float *d_k = s->d_kv == NULL ? NULL : s->d_kv + j * 2 * K + kv_head * D;
+            key_back(x, score[s->first + j] / total, k + j * D, v + j * D, d_k,
+                     d_k == NULL ? NULL : d_k + K, D);
+        }
+    }
+}
+
+static int attend_back(backend_context *c, const attention *a, const float *d_out,
+                       float *d_q, error *err)
+{
+    size_t longest = 0, D = c->shape.D;
+    for (size_t i = 0; i < a->m; i++)
+        if (a->positions[i] >= longest)
+            longest = a->positions[i] + 1;
+    double *score = array_new(longest + D, sizeof(*score));
+    if (score == NULL)
+        return error_memory(err, (longest + D) * sizeof(*score));
+    query_back x = {.factor = 1 / sqrt((double)D), .d_q = score + longest};
+    for (size_t i = 0; i < a->m; i++)
+        for (size_t h = 0; h < c->shape.H; h++) {
+            attend_one_back(&c->shape, a, d_out, i, h, score, &x);
+            for (size_t d = 0; d < D; d++)
+                d_q[i * a->q_stride + h * D + d] = (float)x.d_q[d];
+        }
+    free(score);
+    return 0;
+}
+
+static void softmax_rows(backend_context *c, float *logits, const logit_stats *row_stats,
+                         const double *row_weights, size_t m)
+{
+    size_t V = c->shape.V;
+    for (size_t i = 0; i < m; i++, logits += V)
+        for (size_t j = 0; j < V; j++) {
+            double x = (double)logits[j] - (double)row_stats[i].max;
+            logits[j] = (float)(row_weights[i] * exp(x - row_stats[i].log_sum));
+        }
+}
+
 const backend backend_ref = {
     .name = "ref",
     .packer_new = packer_new,
@@ -283,4 +453,11 @@ const backend backend_ref = {
     .keep = keep,
     .attend = attend,
     .stats = stats,
+    .gated_keep = gated_keep,
+    .gate_back = gate_back,
+    .product_back = product_back,
+    .norm_back = norm_back,
+    .rotate_back = rotate_back,
+    .attend_back = attend_back,
+    .softmax_rows = softmax_rows,
 };
