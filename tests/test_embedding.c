@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "failing_malloc.h"
+
 static const char *const backend_names[] = {"ref", "cpu"};
 
 static void the_best_of_many_are_sorted_and_ties_go_to_the_lower(void **state)
@@ -246,6 +248,37 @@ static void what_cannot_be_ranked_is_refused(void **state)
     whole_close(&w);
 }
 
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    if (!can_fail_allocations())
+        return;
+    static const char *const names[] = {"tiny-f32", "tiny-f16-untied"};
+    for (size_t b = 0; b < 2; b++) {
+        whole w;
+        whole_open(&w, 2, names[b], "ref");
+        long failures = 0;
+        for (int rc = -1; rc < 0; failures++) {
+            int32_t ids[2] = {7, 7};
+            error err = {0};
+            long held_at_first = allocations_held();
+            session *s = must_open(w.f.model, "ref", 1, 0, OVERFLOW_ERROR);
+            long held_before = allocations_held();
+            set_allocations_left(failures + 1);
+            rc =
+                model_nearest_tokens(s, w.vectors, 2, MEASURE_COSINE, 1, ids, NULL, &err);
+            set_allocations_left(-1);
+            assert_true(rc == 0 || (rc == E_MEMORY && ids[0] == 7));
+            /* the session may keep what it has made of the norms */
+            assert_in_range(allocations_held() - held_before, 0, 1);
+            session_close(s);
+            assert_int_equal(allocations_held(), held_at_first);
+        }
+        assert_in_range(failures, 5, 10);
+        whole_close(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +287,7 @@ int main(void)
         cmocka_unit_test(swaps_of_the_whole_vocabulary_are_differences_of_products),
         cmocka_unit_test(a_token_is_nearest_to_itself),
         cmocka_unit_test(what_cannot_be_ranked_is_refused),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
