@@ -1,106 +1,21 @@
-/* Rows behind prefixes: against transformers (tests/fixtures/make_prefixes.py), against
- * the texts that a prefix can stand for, and that nothing but the row and the prefix
- * decides its numbers. */
-#include "engine_fixture.h"
-#include "fixture.h"
+/* Rows behind prefixes: against transformers (tests/fixtures/make_prefixes.py), and that
+ * nothing but the row and the prefix decides its numbers. */
+#include "prefix_fixture.h"
 
-#include <gsl/gsl_randist.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 static const char *const backend_names[] = {"ref", "cpu"};
-static const char *const kind_names[] = {"embeddings", "key_values"};
 
 /* Per token, as for rows without a prefix. */
 static const double tolerance = 1e-4;
 
-enum { MAX_ROWS = 8, MAX_TARGETS = 100, WINDOW = 64 };
-
-/* A tiny model and what transformers says of it behind prefixes. */
-typedef struct prefix_fixture {
-    engine_fixture engine;
-    const model *model;
-    json_t *data;
-    row rows[MAX_ROWS];
-    size_t n_rows;
-    int32_t *ids[MAX_ROWS];
-    prefix_view prefixes[2]; /* by prefix_kind */
-    float *values[2];
-} prefix_fixture;
-
-static float *json_floats(const json_t *array, size_t *n)
-{
-    *n = json_array_size(array);
-    float *values = array_new(*n, sizeof(*values));
-    assert_non_null(values);
-    for (size_t i = 0; i < *n; i++)
-        values[i] = (float)json_number_value(json_array_get(array, i));
-    return values;
-}
-
-static void read_prefix(prefix_fixture *f, prefix_kind kind)
-{
-    const json_t *p = json_object_get(f->data, kind_names[kind]);
-    size_t n = (size_t)json_integer_value(json_object_get(p, "n")), total;
-    f->values[kind] = json_floats(json_object_get(p, "values"), &total);
-    assert_int_equal(total, n * prefix_width(model_describe(f->model), kind));
-    f->prefixes[kind] = (prefix_view){.kind = kind, .n = n, .values = f->values[kind]};
-}
-
-static void prefix_fixture_open(prefix_fixture *f, const char *name)
-{
-    char file[100], path[FIXTURE_PATH_BYTES];
-    json_error_t where;
-    *f = (prefix_fixture){0};
-    engine_fixture_open(&f->engine, name);
-    f->model = f->engine.model;
-    snprintf(file, sizeof(file), "%s-prefix.json", name);
-    f->data = json_load_file(fixture_path(path, file), 0, &where);
-    if (f->data == NULL)
-        fail_msg("%s: %s", path, where.text);
-    const json_t *rows = json_object_get(f->data, "rows");
-    f->n_rows = json_array_size(rows);
-    assert_in_range(f->n_rows, 1, MAX_ROWS);
-    for (size_t i = 0; i < f->n_rows; i++) {
-        const json_t *r = json_array_get(rows, i);
-        row *to = &f->rows[i];
-        f->ids[i] = json_ids(json_object_get(r, "ids"), &to->n);
-        to->tokens = f->ids[i];
-        to->n_context = (size_t)json_integer_value(json_object_get(r, "n_context"));
-    }
-    read_prefix(f, PREFIX_EMBEDDINGS);
-    read_prefix(f, PREFIX_KEY_VALUES);
-}
-
-static void prefix_fixture_close(prefix_fixture *f)
-{
-    for (size_t i = 0; i < f->n_rows; i++)
-        free(f->ids[i]);
-    free(f->values[0]);
-    free(f->values[1]);
-    json_decref(f->data);
-    engine_fixture_close(&f->engine);
-}
-
-static void must_set(session *s, const prefix_view *p)
-{
-    error err = {0};
-    must(session_set_prefix(s, p, &err), &err);
-}
-
-static session *open_behind(const model *m, const char *backend, size_t n_threads,
-                            uint64_t memory_bytes, const prefix_view *p)
-{
-    session *s = must_open(m, backend, n_threads, memory_bytes, OVERFLOW_ERROR);
-    must_set(s, p);
-    return s;
-}
+enum { MAX_TARGETS = 100 };
 
 /* ---- Against transformers ---- */
 
@@ -110,7 +25,7 @@ static void check_scores(const prefix_fixture *f, session *s, prefix_kind kind)
     double logprobs[MAX_TARGETS];
     error err = {0};
     const json_t *rows =
-        json_object_get(json_object_get(f->data, kind_names[kind]), "rows");
+        json_object_get(json_object_get(f->data, prefix_kind_names[kind]), "rows");
     must(model_score(s, f->rows, f->n_rows, scores, logprobs, &err), &err);
     size_t at = 0;
     for (size_t r = 0; r < f->n_rows; r++) {
@@ -120,7 +35,7 @@ static void check_scores(const prefix_fixture *f, session *s, prefix_kind kind)
             double expected = json_number_value(json_array_get(want, t));
             if (!(fabs(logprobs[at] - expected) < tolerance))
                 fail_msg("%s, row %zu, target %zu: %.7f instead of %.7f",
-                         kind_names[kind], r, t, logprobs[at], expected);
+                         prefix_kind_names[kind], r, t, logprobs[at], expected);
         }
     }
 }
@@ -146,7 +61,7 @@ static void check_greedy(const prefix_fixture *f, session *s, prefix_kind kind)
     size_t n;
     error err = {0};
     continuation out;
-    const json_t *p = json_object_get(f->data, kind_names[kind]);
+    const json_t *p = json_object_get(f->data, prefix_kind_names[kind]);
     int32_t *want = json_ids(json_object_get(p, "greedy"), &n);
     sampling options = {.max_tokens = n, .keep_eos = true};
     must(model_generate(s, f->rows, 1, 1, &options, &out, &err), &err);
@@ -168,35 +83,6 @@ static void greedy_behind_prefixes_equals_transformers(void **state)
             check_greedy(&f, s, k);
         }
         session_close(s);
-        prefix_fixture_close(&f);
-    }
-}
-
-static void check_text(const json_t *want, const float *got)
-{
-    for (size_t i = 0; i < json_array_size(want); i++) {
-        double expected = json_number_value(json_array_get(want, i));
-        if (!(fabs((double)got[i] - expected) < 1e-5 * (1 + fabs(expected))))
-            fail_msg("value %zu: %.8f instead of %.8f", i, (double)got[i], expected);
-    }
-}
-
-static void embeddings_of_a_text_equal_transformers(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < n_tiny_models; i++) {
-        prefix_fixture f;
-        size_t n;
-        error err = {0};
-        prefix_fixture_open(&f, tiny_models[i]);
-        const json_t *words = json_object_get(f.data, "text");
-        int32_t *ids = json_ids(json_object_get(words, "ids"), &n);
-        size_t width = prefix_width(model_describe(f.model), PREFIX_EMBEDDINGS);
-        float *out = array_new(n * width, sizeof(*out));
-        must(model_embeddings(f.model, ids, n, out, &err), &err);
-        check_text(json_object_get(words, "embeddings"), out);
-        free(out);
-        free(ids);
         prefix_fixture_close(&f);
     }
 }
@@ -265,6 +151,53 @@ static void a_prefix_leaves_nothing_behind(void **state)
     }
 }
 
+/* The same with much that stays between calls, and with so little memory that it keeps
+ * being given up: families of rows that part here and there, behind prefixes that come
+ * and go. */
+static void what_stays_between_calls_behind_prefixes_changes_no_bit(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 24, BATCH = 8, LONGEST = 40 };
+    static const uint64_t budgets[] = {0, 200 << 10, 120 << 10};
+    prefix_fixture f;
+    size_t scored = 0;
+    prefix_fixture_open(&f, "tiny-q8_0");
+    const prefix_view *const prefixes[] = {&f.prefixes[0], &f.prefixes[1], NULL};
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    for (size_t b = 0; b < 6; b++) {
+        session *old =
+            must_open(f.model, backend_names[b % 2], 2, budgets[b / 2], OVERFLOW_ERROR);
+        for (size_t round = 0; round < ROUNDS; round++) {
+            int32_t tokens[BATCH][LONGEST];
+            row rows[BATCH];
+            row_score kept[BATCH], want[BATCH];
+            error err = {0};
+            for (size_t i = 0; i < BATCH; i++) {
+                size_t n = 2 + gsl_rng_uniform_int(rng, LONGEST - 2);
+                for (size_t t = 0; t < LONGEST; t++)
+                    tokens[i][t] =
+                        (int32_t)(20 + t + (gsl_rng_uniform_int(rng, 8) == 0) * 50);
+                rows[i] = (row){tokens[i], n, n - 1};
+            }
+            const prefix_view *p = prefixes[round / 4 % 3];
+            session *fresh = open_behind(f.model, backend_names[b % 2], 1, 0, p);
+            if (round % 4 == 0)
+                must_set(old, p);
+            int rc = model_score(old, rows, BATCH, kept, NULL, &err);
+            assert_true(rc == 0 || rc == E_MEMORY);
+            scored += rc == 0;
+            must(model_score(fresh, rows, BATCH, want, NULL, &err), &err);
+            for (size_t i = 0; rc == 0 && i < BATCH; i++)
+                assert_true(kept[i].logprob == want[i].logprob);
+            session_close(fresh);
+        }
+        session_close(old);
+    }
+    assert_in_range(scored, 4 * ROUNDS, 6 * ROUNDS);
+    gsl_rng_free(rng);
+    prefix_fixture_close(&f);
+}
+
 static void the_prefix_is_computed_once_and_billed_for_each_row(void **state)
 {
     (void)state;
@@ -289,15 +222,79 @@ static void the_prefix_is_computed_once_and_billed_for_each_row(void **state)
     prefix_fixture_close(&f);
 }
 
+/* ---- Generation ---- */
+
+/* Greedy generation takes what model_next says, token by token. */
+static void generation_behind_a_prefix_equals_its_steps(void **state)
+{
+    (void)state;
+    prefix_fixture f;
+    prefix_fixture_open(&f, "tiny-q4_1");
+    for (size_t i = 0; i < 4; i++) {
+        const prefix_view *p = &f.prefixes[i / 2];
+        session *s = open_behind(f.model, backend_names[i % 2], 2, 0, p);
+        sampling options = {.max_tokens = WINDOW, .keep_eos = true};
+        int32_t tokens[WINDOW];
+        size_t n = f.rows[0].n;
+        double total = 0;
+        continuation out;
+        error err = {0};
+        must(model_generate(s, f.rows, 1, 1, &options, &out, &err), &err);
+        assert_int_equal(out.reason, FINISH_WINDOW);
+        assert_int_equal(p->n + n + out.n, WINDOW);
+        memcpy(tokens, f.rows[0].tokens, n * sizeof(*tokens));
+        for (size_t t = 0; t < out.n; t++, n++) {
+            row so_far = {tokens, n, 0};
+            double logprob;
+            must(model_next(s, &so_far, 1, 1, &tokens[n], &logprob, &err), &err);
+            assert_int_equal(tokens[n], out.ids[t]);
+            total += logprob;
+        }
+        assert_true(total == out.logprob);
+        continuation_free(&out);
+        session_close(s);
+    }
+    prefix_fixture_close(&f);
+}
+
+static void samples_behind_a_prefix_do_not_feel_memory(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 4, ALL = 4 * SAMPLES };
+    prefix_fixture f;
+    continuation all[ALL], other[ALL];
+    error err = {0};
+    sampling options = {.temperature = 1.3, .max_tokens = 12, .seed = 9};
+    prefix_fixture_open(&f, "tiny-q4_1");
+    const prefix_view *p = &f.prefixes[PREFIX_EMBEDDINGS];
+    session *s = open_behind(f.model, "cpu", 2, 0, p);
+    session *small = open_behind(f.model, "cpu", 1, 130 << 10, p);
+    must(model_generate(s, f.rows, f.n_rows, SAMPLES, &options, all, &err), &err);
+    must(model_generate(small, f.rows, f.n_rows, SAMPLES, &options, other, &err), &err);
+    for (size_t i = 0; i < f.n_rows * SAMPLES; i++) {
+        assert_int_equal(all[i].n, other[i].n);
+        assert_memory_equal(all[i].ids, other[i].ids, all[i].n * sizeof(*all[i].ids));
+        assert_true(all[i].logprob == other[i].logprob);
+        continuation_free(&all[i]);
+        continuation_free(&other[i]);
+    }
+    assert_true(session_spent(small).positions > session_spent(s).positions);
+    session_close(s);
+    session_close(small);
+    prefix_fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_behind_prefixes_equal_transformers),
         cmocka_unit_test(greedy_behind_prefixes_equals_transformers),
-        cmocka_unit_test(embeddings_of_a_text_equal_transformers),
         cmocka_unit_test(a_row_behind_a_prefix_does_not_feel_its_company),
         cmocka_unit_test(a_prefix_leaves_nothing_behind),
+        cmocka_unit_test(what_stays_between_calls_behind_prefixes_changes_no_bit),
         cmocka_unit_test(the_prefix_is_computed_once_and_billed_for_each_row),
+        cmocka_unit_test(generation_behind_a_prefix_equals_its_steps),
+        cmocka_unit_test(samples_behind_a_prefix_do_not_feel_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
