@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A slice is as many tokens as take about this long: what a kill can cost at most, and
  * how often a watcher hears. */
@@ -159,13 +158,6 @@ uint64_t row_price(const scorer *c, const task *t, const row *r)
 
 /* ---- Slices ---- */
 
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Keep results in memory and, in one transaction, in the store. */
 static int keep_slice(job *j, const size_t *index, size_t n, error *err)
 {
@@ -211,9 +203,9 @@ static int job_compute(job *j, compute_function *compute, error *err)
         if (c->options.interrupt && *c->options.interrupt)
             return error_set(err, E_INTERRUPTED, "stopped by the user");
         n = slice_length(j, at, &tokens);
-        double begin = now_seconds();
+        double begin = clock_seconds();
         TRY(compute(j, j->missing + at, n, err));
-        adapt_slice(c, tokens, now_seconds() - begin);
+        adapt_slice(c, tokens, clock_seconds() - begin);
         TRY(keep_slice(j, j->missing + at, n, err));
         if (c->options.ticker && c->options.ticker->tick)
             c->options.ticker->tick(c->options.ticker->context);

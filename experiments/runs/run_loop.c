@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "finish.h"
 #include "run_record.h"
@@ -24,16 +23,9 @@ typedef struct runner {
     double mark; /* the clock when the last step was complete */
 } runner;
 
-static double monotonic_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static double read_clock(const runner *r)
 {
-    return r->parts->clock ? r->parts->clock() : monotonic_seconds();
+    return r->parts->clock ? r->parts->clock() : clock_seconds();
 }
 
 static bool interrupted(const runner *r)

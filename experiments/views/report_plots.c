@@ -5,7 +5,6 @@
 #include "summary.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -302,8 +301,8 @@ static void put_score_row(page *p, const char *label, const split_score *s,
                shown ? " class=\"head\"" : "", label, s->candidate);
     put_score(p, s->score, s->se);
     put(p, "</td><td class=\"n\">");
-    if (!isnan(s->first_choice))
-        put_format(p, "%.0f %%", 100 * s->first_choice);
+    if (p->rc == 0)
+        p->rc = summary_share(p->out, s->first_choice, p->err);
     put_format(p, "</td><td class=\"n\">%zu</td></tr>", s->n);
     if (!shown)
         return;

@@ -132,6 +132,21 @@ int summary_duration(text *out, double seconds, error *err)
                            s / 60 % 60);
 }
 
+int summary_share(text *out, double share, error *err)
+{
+    return isnan(share) ? 0 : text_add_format(out, err, "%.0f %%", 100 * share);
+}
+
+int summary_first_choice(text *out, const char *before, double share, const char *after,
+                         error *err)
+{
+    if (isnan(share))
+        return 0;
+    TRY(text_add_format(out, err, "%sfirst choice on ", before));
+    TRY(summary_share(out, share, err));
+    return text_add_string(out, after, err);
+}
+
 int summary_count(text *out, uint64_t n, error *err)
 {
     char digits[24];
