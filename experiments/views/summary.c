@@ -210,6 +210,13 @@ int summary_sentence(const run_record *r, text *out, error *err)
                                   "prompt was chosen on.";
     switch (summary_conclusion(r)) {
     case CONCLUSION_NONE:
+        if (r->status == RUN_FINISHED)
+            return text_add_string(
+                out,
+                "No verdict: the seconds of the budget were over before the best "
+                "prompts had met the final examples. The search's own scores, on which "
+                "they were chosen, flatter them.",
+                err);
         return text_add_format(
             out, err,
             "No verdict: the run is %s, and its prompts have not met the "
