@@ -16,6 +16,7 @@ typedef struct reader {
     const score_rows_options *options;
     json_lines lines;
     row_list batch;
+    size_t line_of[BATCH_ROWS]; /* of each row of the batch */
     row_score scores[BATCH_ROWS];
 } reader;
 
@@ -98,6 +99,7 @@ static int read_row(reader *r, const json_t *object, error *err)
     row x;
     TRY(ids ? read_ids(r, object, &x, err) : read_texts(r, object, &x, err));
     size_t n = x.n, window = model_describe(r->model)->window;
+    r->line_of[r->batch.n] = r->lines.line;
     TRY(row_list_add(&r->batch, x, err));
     if (n > window && r->options->overflow == OVERFLOW_ERROR)
         return json_lines_error(&r->lines, E_LIMIT, err,
@@ -107,15 +109,38 @@ static int read_row(reader *r, const json_t *object, error *err)
     return 0;
 }
 
+static int print_score(const row_score *x, error *err)
+{
+    return json_print_line(json_pack("{s:f, s:I}", "logprob", x->logprob, "tokens",
+                                     (json_int_t)x->n_targets),
+                           err);
+}
+
+/* Rows met together fail together, and the first place where that shows need not be in
+ * the first bad row. Each alone says which it is; those before it have their numbers,
+ * which are the same alone. */
+static int score_one_by_one(reader *r, session *s, error *err)
+{
+    for (size_t i = 0; i < r->batch.n; i++) {
+        int rc = model_score(s, &r->batch.rows[i], 1, &r->scores[i], NULL, err);
+        if (rc == E_NUMERIC)
+            return error_set(err, E_NUMERIC,
+                             "%s:%zu: the model's answer to this row is not a number: "
+                             "its weights hold NaN or infinity, or lead there",
+                             r->lines.path, r->line_of[i]);
+        TRY(rc);
+        TRY(print_score(&r->scores[i], err));
+    }
+    return 0;
+}
+
 static int score_batch(reader *r, session *s, error *err)
 {
     if (r->batch.n == 0)
         return 0;
     TRY(model_score(s, r->batch.rows, r->batch.n, r->scores, NULL, err));
     for (size_t i = 0; i < r->batch.n; i++)
-        TRY(json_print_line(json_pack("{s:f, s:I}", "logprob", r->scores[i].logprob,
-                                      "tokens", (json_int_t)r->scores[i].n_targets),
-                            err));
+        TRY(print_score(&r->scores[i], err));
     return 0;
 }
 
@@ -134,6 +159,8 @@ static int run_batch(reader *r, session *s, error *err)
     }
     TRY(more);
     rc = score_batch(r, s, err);
+    if (rc == E_NUMERIC)
+        TRY(rc = score_one_by_one(r, s, err));
     if (rc < 0 && rc != E_INTERRUPTED)
         error_prefix(err, "%s, lines %zu to %zu", r->lines.path, first_line,
                      r->lines.line);

@@ -7,6 +7,8 @@
 /* A slice is as many tokens as take about this long: what a kill can cost at most, and
  * how often a watcher hears. */
 static const double slice_seconds = 3.0;
+/* Against the clock they may be as short as this; shorter ones cost more than they do. */
+static const double slice_least_seconds = 0.25;
 enum { SLICE_LEAST_TOKENS = 512 };
 
 /* ---- Keys ---- */
@@ -188,8 +190,9 @@ static size_t slice_length(const job *j, size_t from, double allowed, uint64_t *
     *tokens = 0;
     while (from + n < j->n_missing && (n == 0 || (double)*tokens < most))
         *tokens += row_price(j->scorer, &j->task, &j->rows[j->missing[from + n++]]);
-    bool fits = most >= SLICE_LEAST_TOKENS || (double)*tokens <= most;
-    return fits ? n : 0;
+    bool fits = (double)*tokens <= most ||
+                (allowed >= slice_least_seconds && (double)*tokens <= 2 * most);
+    return fits || allowed >= slice_seconds ? n : 0;
 }
 
 static void adapt_slice(scorer *c, uint64_t tokens, double seconds)
