@@ -260,8 +260,8 @@ static int open_for_reading(store *s, error *err)
         rc = recognise(s, &empty, err);
     }
     if (rc == 0 && empty)
-        rc =
-            error_set(err, E_FORMAT, "%s is empty: no run was ever begun in it", s->path);
+        rc = error_set(err, E_ARGUMENT, "%s is empty: no run was ever begun in it",
+                       s->path);
     return rc;
 }
 

@@ -15,7 +15,8 @@ typedef struct store store;
 /* Open for writing, creating DIR and the file when `create`. E_FORMAT for a file of
  * another schema version (names both), E_IO without permission or when missing. */
 int store_open(store **out, const char *dir, bool create, error *err);
-/* Open for reading only: may be done while a run writes. */
+/* Open for reading only: may be done while a run writes. E_ARGUMENT for a file whose
+ * making was cut off before anything was in it. */
 int store_open_readonly(store **out, const char *dir, error *err);
 void store_close(store *s);
 
