@@ -251,7 +251,8 @@ void report_operators(page *p, const run_record *r)
         "<section><h2>What the edits earned</h2><p class=\"note\">Each operator's share "
         "of "
         "the edits, step by step: those whose children beat their parents are tried more "
-        "often, none falls below its floor.");
+        "often, none falls below its floor; those that have nothing to act on, such as "
+        "demonstrations to drop, have no share.");
     put(p, n > SHOWN ? " Grey: all the rest.</p>" : "</p>");
     if (r->n_operators > n)
         put_plot(p, "operators", "Shares of the operators over the steps of the search",
