@@ -84,6 +84,9 @@ static int read_row(row_file *f, const json_t *object, error *err)
     TRY(ids ? read_ids(f, object, &x, err) : read_texts(f, object, &x, err));
     size_t n = x.n, window = model_describe(f->model)->window;
     TRY(row_list_add(&f->batch, x, err));
+    TRY(array_grow(&f->line_of, &f->line_capacity, f->batch.n - 1, sizeof *f->line_of,
+                   err));
+    f->line_of[f->batch.n - 1] = f->lines.line;
     if (n > window && f->options->overflow == OVERFLOW_ERROR)
         return json_lines_error(&f->lines, E_LIMIT, err,
                                 "the row has %zu tokens, the model's window %zu: shorten "
@@ -117,4 +120,5 @@ void row_file_close(row_file *f)
 {
     json_lines_close(&f->lines);
     row_list_free(&f->batch);
+    free(f->line_of);
 }

@@ -21,6 +21,8 @@ typedef struct row_file {
     json_lines lines;
     size_t first_line; /* of the batch */
     row_list batch;
+    size_t *line_of; /* of each row of the batch */
+    size_t line_capacity;
 } row_file;
 
 int row_file_open(row_file *f, const model *m, const char *path,

@@ -7,15 +7,39 @@
  * that the first answers of a long file come soon. */
 enum { BATCH_ROWS = 4096 };
 
+static int print_score(const row_score *x, error *err)
+{
+    return json_print_line(json_pack("{s:f, s:I}", "logprob", x->logprob, "tokens",
+                                     (json_int_t)x->n_targets),
+                           err);
+}
+
 static int score_batch(const row_file *f, session *s, row_score *scores, error *err)
 {
     if (f->batch.n == 0)
         return 0;
     TRY(model_score(s, f->batch.rows, f->batch.n, scores, NULL, err));
     for (size_t i = 0; i < f->batch.n; i++)
-        TRY(json_print_line(json_pack("{s:f, s:I}", "logprob", scores[i].logprob,
-                                      "tokens", (json_int_t)scores[i].n_targets),
-                            err));
+        TRY(print_score(&scores[i], err));
+    return 0;
+}
+
+/* Rows met together fail together, and the first place where that shows need not be in
+ * the first bad row. Each alone says which it is; those before it have their numbers,
+ * which are the same alone. */
+static int score_one_by_one(const row_file *f, session *s, error *err)
+{
+    for (size_t i = 0; i < f->batch.n; i++) {
+        row_score score;
+        int rc = model_score(s, &f->batch.rows[i], 1, &score, NULL, err);
+        if (rc == E_NUMERIC)
+            return error_set(err, E_NUMERIC,
+                             "%s:%zu: the model's answer to this row is not a number: "
+                             "its weights hold NaN or infinity, or lead there",
+                             f->lines.path, f->line_of[i]);
+        TRY(rc);
+        TRY(print_score(&score, err));
+    }
     return 0;
 }
 
@@ -25,6 +49,8 @@ static int run_batch(row_file *f, session *s, row_score *scores, error *err)
     int more = row_file_next(f, BATCH_ROWS, err);
     TRY(more);
     int rc = score_batch(f, s, scores, err);
+    if (rc == E_NUMERIC)
+        TRY(rc = score_one_by_one(f, s, err));
     if (rc < 0 && rc != E_INTERRUPTED)
         error_prefix(err, "%s, lines %zu to %zu", f->lines.path, f->first_line,
                      f->lines.line);
