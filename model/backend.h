@@ -25,6 +25,9 @@ typedef struct kv_span {
     size_t n_keys;
     size_t first;          /* position of the first key in its row */
     size_t q_begin, q_end; /* the queries that see them, up to their own position */
+    /* attend_back only: (n_keys, 2 Hkv D), the gradients of these keys and then values,
+     * a row per position; added to. NULL: not wanted. */
+    float *d_kv;
 } kv_span;
 
 /* Where keys and values of m consecutive positions go: [offset, offset + m) of a block.
@@ -92,6 +95,39 @@ typedef struct backend {
     int (*attend)(backend_context *c, const attention *a, error *err);
     /* Per row of logits (m, V). */
     void (*stats)(backend_context *c, const float *logits, size_t m, logit_stats *out);
+
+    /* The reverse of keep: m positions of a block from `offset` on, into rows of k and v
+     * (m, Hkv D), stride. */
+    void (*fetch)(backend_context *c, const kv_target *from, float *k, float *v,
+                  size_t stride);
+
+    /* Backwards: gradients of activations, never of weights. dx is the gradient of the
+     * loss at x. Sums over rows (d_kv) run in an order that does not depend on threads.
+     */
+
+    /* gated, which also leaves (g, u), before the gate, in both (m, n_out). */
+    int (*gated_keep)(backend_context *c, const backend_weight *w, const float *x,
+                      size_t m, float *both, float *y, error *err);
+    /* both (m, 2 F), as gated_keep left it, becomes its own gradient, given dy (m, F). */
+    void (*gate_back)(backend_context *c, const float *dy, size_t m, size_t F,
+                      float *both);
+    /* dx (m, n_in) = dy (m, n_out) W; dx += dy W when `add`. */
+    int (*product_back)(backend_context *c, const backend_weight *w, const float *dy,
+                        size_t m, float *dx, bool add, error *err);
+    /* dx (m, C) += the gradient at x of norm(x, w), given dy (m, C). */
+    void (*norm_back)(backend_context *c, const float *x, const float *w, const float *dy,
+                      size_t m, float *dx);
+    /* The transpose of rotate: by the negative angles. */
+    void (*rotate_back)(backend_context *c, float *dx, size_t stride, size_t n_heads,
+                        size_t m, const size_t *at, const float *cosine,
+                        const float *sine);
+    /* Given attend's inputs, its result in a->out, and d_out (m, H D; a->out_stride):
+     * d_q (m, H D; a->q_stride) is set, the spans' d_kv are added to. */
+    int (*attend_back)(backend_context *c, const attention *a, const float *d_out,
+                       float *d_q, error *err);
+    /* Logits (m, V) become factors[i] * softmax(row i). */
+    void (*softmax_rows)(backend_context *c, float *logits, const logit_stats *stats,
+                         const double *factors, size_t m);
 } backend;
 
 extern const backend backend_ref, backend_cpu;

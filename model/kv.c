@@ -23,6 +23,25 @@ uint64_t kv_block_bytes(const session *s, size_t capacity)
     return (floats * sizeof(float) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 }
 
+int session_charge(session *s, uint64_t bytes, const char *what, error *err)
+{
+    if (!resident_make_room(s, bytes))
+        return error_set(
+            err, E_MEMORY, "%s take %llu bytes; %llu of the session's %llu are left",
+            what, (unsigned long long)bytes,
+            (unsigned long long)(s->kv_limit - s->kv_bytes - s->resident_bytes),
+            (unsigned long long)s->options.memory_bytes);
+    if (bytes + s->spare_bytes > s->kv_limit - s->kv_bytes - s->resident_bytes)
+        kv_drop_spare(s);
+    s->kv_bytes += bytes;
+    return 0;
+}
+
+void session_discharge(session *s, uint64_t bytes)
+{
+    s->kv_bytes -= bytes;
+}
+
 static void block_release(kv_block *b)
 {
     free(b->data);
@@ -37,6 +56,7 @@ void kv_drop_spare(session *s)
             s->spare[i] = b->parent;
             block_release(b);
         }
+    pages_unmap(&s->arena);
     s->spare_bytes = 0;
 }
 
@@ -114,4 +134,30 @@ void kv_block_free(session *s, kv_block *b)
     s->spare_bytes += bytes;
     b->parent = *list;
     *list = b;
+}
+
+int kv_arena_take(session *s, pages *out, size_t n_floats, error *err)
+{
+    pages a = s->arena;
+    s->arena = (pages){0};
+    s->spare_bytes -= a.bytes;
+    int rc = session_charge(s, (uint64_t)n_floats * sizeof(float),
+                            "activations for gradients", err);
+    if (rc == 0 && (rc = pages_resize(&a, n_floats, err)) < 0)
+        session_discharge(s, (uint64_t)n_floats * sizeof(float));
+    if (rc == 0)
+        *out = a;
+    else
+        pages_unmap(&a);
+    return rc;
+}
+
+void kv_arena_give(session *s, pages *a)
+{
+    if (a->floats == NULL)
+        return;
+    session_discharge(s, a->bytes);
+    s->spare_bytes += a->bytes;
+    s->arena = *a;
+    *a = (pages){0};
 }

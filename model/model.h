@@ -163,4 +163,92 @@ int model_generate(session *s, const row *contexts, size_t n, size_t n_samples,
                    const sampling *options, continuation *out, error *err);
 void continuation_free(continuation *c);
 
+/* ---- Prefixes: what stands before every row, learned elsewhere ---- */
+
+typedef enum prefix_kind {
+    PREFIX_EMBEDDINGS, /* (n, C): virtual tokens at the input. Lester et al. 2021 */
+    PREFIX_KEY_VALUES, /* (n, L, 2, Hkv, D): keys, then values, of each layer as they
+                          stand in the cache, keys rotated for positions 0..n-1. Li &
+                          Liang 2021. The layout of PEFT's files */
+} prefix_kind;
+
+typedef struct prefix_view {
+    prefix_kind kind;
+    size_t n;            /* virtual tokens, at least 1 */
+    const float *values; /* borrowed for the call */
+} prefix_view;
+
+/* Floats of one virtual token: C, or L * 2 * Hkv * D. */
+size_t prefix_width(const model_info *info, prefix_kind kind);
+
+/* From the next call on every row of the session stands behind these virtual tokens: its
+ * first token has position n, its window is n shorter, and it is billed n tokens more.
+ * Copies. NULL: none, as at first. Virtual tokens go through the layers once, in the
+ * first call that needs them. E_LIMIT when the window has no room, E_MEMORY when the
+ * session has none, E_NUMERIC when a value is not a number: then the old prefix stays. */
+int session_set_prefix(session *s, const prefix_view *prefix, error *err);
+
+/* out (n, C): the embeddings of tokens. */
+int model_embeddings(const model *m, const int32_t *ids, size_t n, float *out,
+                     error *err);
+/* out (n, L, 2, Hkv, D): the keys and values of a text from position 0 on, in the layout
+ * of PREFIX_KEY_VALUES. The session's prefix plays no part. */
+int model_key_values(session *s, const int32_t *ids, size_t n, float *out, error *err);
+
+/* How token embeddings compare to a vector. */
+typedef enum embedding_measure { MEASURE_DOT, MEASURE_COSINE } embedding_measure;
+/* The k tokens whose embeddings are most like each of n vectors (n, C), best first, ties
+ * by lower id: ids and measures are (n, k). NULL allowed for `measures`. */
+int model_nearest_tokens(session *s, const float *vectors, size_t n,
+                         embedding_measure measure, size_t k, int32_t *ids,
+                         double *measures, error *err);
+
+/* ---- Gradients: backwards through the frozen model ---- */
+
+/* The loss of a call is sum_i weights[i] * -logprob(rows[i]), logprob as model_score has
+ * it. Its gradient is taken at inputs; weights of the model get none. */
+static const uint32_t place_none = UINT32_MAX;
+
+typedef struct gradient_request {
+    const double *weights; /* (n) of the rows, of either sign; NULL: 1 each */
+    /* Run each row by itself, although rows share beginnings: then places of different
+     * rows receive the gradients of their own row's loss alone. Slower. */
+    bool separate;
+    /* places[i][t]: the gradient at the input embedding of token t of row i is added to
+     * row places[i][t] of place_gradients; place_none: to none. NULL, or NULL for a row:
+     * none. Unless `separate`, rows that share a beginning name the same places there:
+     * each position of the trie is added once. */
+    const uint32_t *const *places;
+    size_t n_places;
+    float
+        *place_gradients; /* out (n_places, C); the last token of a row has gradient 0 */
+    float *prefix_gradient; /* out, shaped as the session's prefix; NULL: not wanted */
+} gradient_request;
+
+/* Scores as model_score, and the gradients asked for. Activations are kept, or computed
+ * anew layer by layer where the session's memory does not hold them: the numbers are the
+ * same. Errors as model_score; E_NUMERIC when a gradient is not a number; E_MEMORY when
+ * not even one row fits. Outputs untouched on failure. One backward position costs what
+ * two forward ones do in counters.row_tokens. */
+int model_gradient(session *s, const row *rows, size_t n, const gradient_request *request,
+                   row_score *out, error *err);
+
+/* What model_gradient of these rows will take, before it is run. */
+typedef struct gradient_estimate {
+    uint64_t peak_bytes;  /* of the session's memory, its buffers included */
+    size_t n_parts;       /* the rows are run in so many parts */
+    size_t n_kept_layers; /* of L; the others are computed twice */
+    size_t n_positions;
+} gradient_estimate;
+int model_gradient_estimate(session *s, const row *rows, size_t n,
+                            const gradient_request *request, gradient_estimate *out,
+                            error *err);
+
+/* First-order change of the loss if a token were another one: (e[id] - e[current]) . g,
+ * for gradients g (n, C) at n positions. The k of lowest change per position, best first,
+ * ties by lower id; k = V gives all. ids and changes are (n, k). HotFlip, Ebrahimi et al.
+ * 2018; AutoPrompt, Shin et al. 2020, eq. 2. */
+int model_token_gradient(session *s, const float *gradients, const int32_t *current,
+                         size_t n, size_t k, int32_t *ids, double *changes, error *err);
+
 #endif

@@ -2,6 +2,7 @@
  * answers. */
 #include "model.h"
 
+#include "top_k.h"
 #include "walk.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ static int plan_and_walk(session *s, const row_set *set, bool targets, walk_visi
         const row *r = &set->rows[i];
         rows[i] = targets ? (plan_row){r->tokens, r->n - 1, r->n - r->n_context}
                           : (plan_row){r->tokens, r->n, 1};
-        s->counters.row_tokens += r->n;
+        s->counters.row_tokens += s->prefix.n + r->n;
     }
     int rc = plan_make(&p, rows, set->n, walk_cuts(s, false), err);
     free(rows);
@@ -126,21 +127,6 @@ typedef struct asker {
     int32_t *ids;     /* (n, k) */
     double *logprobs; /* (n, k) */
 } asker;
-
-/* The k largest logits, best first, ties by lower id: insertion into a sorted list, which
- * few of the V ids get into. */
-static void top_k(const float *logits, size_t V, size_t k, int32_t *ids)
-{
-    size_t n = 0;
-    for (size_t id = 0; id < V; id++) {
-        if (n == k && logits[id] <= logits[ids[k - 1]])
-            continue;
-        size_t at = n < k ? n++ : k - 1;
-        for (; at > 0 && logits[id] > logits[ids[at - 1]]; at--)
-            ids[at] = ids[at - 1];
-        ids[at] = (int32_t)id;
-    }
-}
 
 static int ask_visit(walk_visitor *v, const plan_want *wants, size_t n,
                      const float *logits, const logit_stats *stats, error *err)

@@ -22,12 +22,23 @@ typedef struct kv_block {
     size_t span;
 } kv_block;
 
-/* Tokens to run at the end of a block. */
+/* Tokens, or embeddings, to run at the end of a block. */
 typedef struct forward_run {
     kv_block *block;
-    const int32_t *tokens;
+    const int32_t *tokens; /* not read where x is given */
     size_t n;
+    const float *x; /* (n, C), or NULL: the embeddings of the tokens */
 } forward_run;
+
+/* What stands before every row: positions [0, n). */
+typedef struct session_prefix {
+    prefix_kind kind;
+    size_t n;        /* virtual tokens; 0: none, and the rest is empty */
+    float *values;   /* PREFIX_EMBEDDINGS: (n, C), owned. Else NULL: the block has them */
+    kv_block *block; /* of capacity n, owned; the roots of every plan hang from it.
+                        Embeddings go through the layers at the first call that needs
+                        its keys and values: until then it holds 0 positions */
+} session_prefix;
 
 /* A span and the block that it is about. */
 typedef struct block_span {
@@ -53,7 +64,7 @@ struct session {
 
     size_t max_chunk;  /* tokens of one walk */
     size_t max_logits; /* rows of logits at once */
-    uint64_t kv_bytes; /* held now */
+    uint64_t kv_bytes; /* held now, with what session_charge was asked for */
     uint64_t kv_limit; /* of kv_bytes */
     uint64_t epoch;    /* walks so far */
 
@@ -63,7 +74,11 @@ struct session {
     uint64_t resident_bytes;
     uint64_t call; /* calls so far */
 
+    session_prefix prefix;
+    double *embedding_norms; /* (V), made when first asked for */
+
     kv_block *spare[KV_SIZES]; /* linked by parent */
+    pages arena;               /* of the last pass for gradients; empty while one runs */
     uint64_t spare_bytes; /* kv_bytes, resident_bytes and these stay below the limit */
 
     pages buffers;
@@ -99,6 +114,25 @@ void kv_block_free(session *s, kv_block *b);
 uint64_t kv_block_bytes(const session *s, size_t capacity);
 /* Give memory kept for the next blocks back to the system. */
 void kv_drop_spare(session *s);
+/* The room of a pass for gradients, with whatever the last one left in it; counted
+ * against the budget. One at a time. */
+int kv_arena_take(session *s, pages *out, size_t n_floats, error *err);
+void kv_arena_give(session *s, pages *arena);
+
+/* Count memory that is not a block's against the budget: E_MEMORY, naming `what`, beyond
+ * it. */
+int session_charge(session *s, uint64_t bytes, const char *what, error *err);
+void session_discharge(session *s, uint64_t bytes);
+
+/* ---- session_prefix.c ---- */
+
+/* Tokens that a row may have behind the prefix. */
+size_t session_window(const session *s);
+
+/* Compute the keys and values of the prefix if they are not there yet. */
+int session_prefix_run(session *s, error *err);
+/* No prefix from now on. */
+void session_prefix_drop(session *s);
 
 /* ---- session.c ---- */
 
@@ -121,6 +155,17 @@ int forward(session *s, const forward_run *runs, size_t n_runs, const size_t *wa
  * max_logits. */
 int forward_logits(session *s, size_t first, size_t n, error *err);
 
+/* Steps of it that a pass for gradients shares. Angles of positions [0, n). */
+int forward_angles(session *s, size_t n, error *err);
+/* Into s->block_spans (s->n_spans): what the queries starts[r]..starts[r + 1] of each run
+ * r see, its block and the block's ancestors. */
+int forward_spans(session *s, const forward_run *runs, size_t n_runs,
+                  const size_t *starts, error *err);
+/* Count the multiply-adds of m rows times a weight. */
+void forward_count(session *s, const weight_source *w, size_t m);
+int forward_product(session *s, const backend_weight *w, const weight_source *shape,
+                    const float *x, size_t m, float *y, bool add, error *err);
+
 /* ---- rows.c ---- */
 
 /* Rows as they will be run: checked, and cut where the policy says so. */
@@ -133,6 +178,9 @@ typedef struct row_set {
 /* `room`: tokens that must still fit behind each row. */
 int row_set_make(row_set *out, const session *s, const row *rows, size_t n, bool targets,
                  size_t room, error *err);
+/* Which token of row i as it was asked for, with targets, is token t of the set's. */
+size_t row_set_origin(const row_set *set, const session *s, size_t i, const row *asked,
+                      size_t t);
 void row_set_free(row_set *r);
 
 #endif
