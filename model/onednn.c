@@ -137,6 +137,7 @@ static int turn_layout(const onednn_product *p, const dnnl_memory_desc_t *from_l
     dnnl_primitive_t reorder = NULL;
     dnnl_stream_t stream = NULL;
     dnnl_memory_t from = NULL, to = NULL;
+    int threads = limit_threads(1); /* a reorder counts them when it is made */
     dnnl_status_t status = dnnl_stream_create(&stream, p->engine, 0);
     if (status == dnnl_success)
         status = dnnl_memory_create(&from, from_layout, p->engine, handle(from_floats));
@@ -147,7 +148,6 @@ static int turn_layout(const onednn_product *p, const dnnl_memory_desc_t *from_l
                                                     to_layout, p->engine, NULL);
     if (status == dnnl_success)
         status = dnnl_primitive_create(&reorder, descriptor);
-    int threads = limit_threads(1);
     if (status == dnnl_success) {
         dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
         status = dnnl_primitive_execute(reorder, stream, 2, args);
