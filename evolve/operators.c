@@ -15,6 +15,7 @@ const variation_operator variation_operators[] = {
     {"lexicon_insert", GENE_TEXT, NEEDS_LEXICON, operator_lexicon_insert},
     {"model", GENE_TEXT, NEEDS_PROPOSER, operator_model},
     {"model_insert", GENE_TEXT, NEEDS_PROPOSER, operator_model_insert},
+    {"gradient", GENE_TEXT, NEEDS_GRADIENT, operator_gradient},
     {"choice_flip", GENE_CHOICE, NEEDS_NOTHING, operator_choice_flip},
     {"demo_add", GENE_DEMOS, NEEDS_NOTHING, operator_demo_add},
     {"demo_drop", GENE_DEMOS, NEEDS_NOTHING, operator_demo_drop},
@@ -32,7 +33,9 @@ bool operator_suits(const variation_operator *op, const gene_spec *spec,
         return false;
     if (op->needs == NEEDS_LEXICON && spec->n_lexicon == 0)
         return false;
-    if (op->needs == NEEDS_PROPOSER && !from)
+    if (op->needs == NEEDS_PROPOSER && !(from && from->words))
+        return false;
+    if (op->needs == NEEDS_GRADIENT && !(from && from->swaps))
         return false;
     switch (spec->kind) {
     case GENE_TEXT:

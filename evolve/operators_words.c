@@ -170,3 +170,29 @@ int operator_model_insert(const variation *v, genome *g, size_t which, error *er
 {
     return model_apply(v, g, which, true, err);
 }
+
+/* The swap that the gradient promises most of, or one of the next (HotFlip, Ebrahimi et
+ * al. 2018; a choice among the best by chance: GCG, Zou et al. 2023). The promise is of
+ * first order only: the race tells whether it is kept. */
+enum { SWAPS = 16 };
+
+int operator_gradient(const variation *v, genome *g, size_t which, error *err)
+{
+    gene *t = &g->genes[which];
+    const gene_spec *spec = &v->spec->genes[which];
+    word_swap offers[SWAPS] = {0};
+    if (!v->proposer || !v->proposer->swaps)
+        return 0;
+    int n = v->proposer->swaps(v->proposer, v->spec, g, which, SWAPS, offers, err);
+    int rc = n < 0 ? n : 0;
+    size_t count = n > 0 ? (size_t)n : 0;
+    size_t first = count ? pick_below(v->rng, count) : 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const word_swap *s = &offers[(first + i) % count];
+        if (s->at < t->n_words && words_free_span(t, s->at, s->at + 1))
+            rc = text_place(spec, t, s->at, s->at + 1, s->word, err);
+    }
+    for (size_t i = 0; i < SWAPS; i++)
+        free(offers[i].word);
+    return rc;
+}

@@ -32,6 +32,7 @@ int operator_lexicon(const variation *v, genome *g, size_t which, error *err);
 int operator_lexicon_insert(const variation *v, genome *g, size_t which, error *err);
 int operator_model(const variation *v, genome *g, size_t which, error *err);
 int operator_model_insert(const variation *v, genome *g, size_t which, error *err);
+int operator_gradient(const variation *v, genome *g, size_t which, error *err);
 /* operators_values.c: choices, demonstrations, numbers */
 int operator_choice_flip(const variation *v, genome *g, size_t which, error *err);
 int operator_demo_add(const variation *v, genome *g, size_t which, error *err);

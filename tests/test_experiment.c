@@ -110,7 +110,7 @@ static void every_key_is_read(void **state)
     assert_int_equal(s->block, 2);
     assert_int_equal(s->first_blocks, 2);
     assert_true(s->race_alpha == 0.05);
-    assert_int_equal(e->proposals, 0);
+    assert_int_equal(e->proposals.words, 0);
     assert_int_equal(e->budget.tokens, 1234);
     assert_int_equal(e->budget.evaluations, 99);
     assert_true(e->budget.seconds == 30);
@@ -176,7 +176,7 @@ static void what_is_left_out_has_its_default(void **state)
     assert_string_equal(e->fitness.generation.stops[0], "\n");
     assert_string_equal(e->search->name, "ga");
     assert_int_equal(e->search_options.population, s.population);
-    assert_int_equal(e->proposals, 8);
+    assert_int_equal(e->proposals.words, 8);
     assert_int_equal(e->budget.tokens, 100000);
     assert_int_equal(e->finalists, 4);
     assert_true(e->seed == 0);

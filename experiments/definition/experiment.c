@@ -35,6 +35,13 @@ const setting search_settings[] = {
 };
 const size_t n_search_settings = sizeof search_settings / sizeof *search_settings;
 
+const setting proposal_settings[] = {
+    {"model_words", SETTING_SIZE, offsetof(proposal_options, words), 0, 1000},
+    {"hybrid", SETTING_SWITCH, offsetof(proposal_options, hybrid), 0, 0},
+    {"gradient_rows", SETTING_SIZE, offsetof(proposal_options, gradient_rows), 0, 10000},
+};
+const size_t n_proposal_settings = sizeof proposal_settings / sizeof *proposal_settings;
+
 #define FITNESS(key, type, member, low, high)                                            \
     {                                                                                    \
         key, type, offsetof(fitness_options, member), low, high                          \
@@ -126,7 +133,7 @@ static int set_defaults(experiment *e, const char *path, error *err)
     e->fitness = (fitness_options){.per_token = true, .generation = {.max_tokens = 16}};
     e->budget.tokens = 100000;
     e->finalists = 4;
-    e->proposals = 8;
+    e->proposals = (proposal_options){.words = 8, .gradient_rows = 8};
     TRY(set_string(&e->description, "", err));
     TRY(set_string(&e->backend, "cpu", err));
     return set_string(&e->path, path, err);
@@ -228,7 +235,8 @@ static int read_search(experiment_reader *r, error *err)
     static const char *const keys[] = {
         "kind",     "model_words",    "population",   "elites",        "tournament",
         "founders", "immigrants",     "max_edits",    "stall_restart", "racing",
-        "block",    "crossover_rate", "niche_radius", "first_blocks",  "race_alpha"};
+        "block",    "crossover_rate", "niche_radius", "first_blocks",  "race_alpha",
+        "hybrid",   "gradient_rows"};
     experiment *e = r->e;
     e->search = search_type_find("ga");
     const yaml_node *map = yaml_get(r->root, "search");
@@ -240,9 +248,7 @@ static int read_search(experiment_reader *r, error *err)
     const yaml_node *node = yaml_get(map, "kind");
     if (node)
         TRY(read_search_kind(node, &e->search, err));
-    node = yaml_get(map, "model_words");
-    if (node)
-        TRY(read_size(node, 0, 1000, &e->proposals, err));
+    TRY(settings_read(map, proposal_settings, n_proposal_settings, &e->proposals, err));
     return check_search(map, &e->search_options, err);
 }
 

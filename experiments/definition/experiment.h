@@ -66,6 +66,14 @@ typedef struct gene_source {
     double seed_number; /* NUMBER */
 } gene_source;
 
+/* What the model is asked for besides scores. */
+typedef struct proposal_options {
+    size_t words;         /* words at a time; 0: it proposes none */
+    bool hybrid;          /* gradients and evolution feed each other */
+    size_t gradient_rows; /* hybrid: rows of the search split behind a gradient; 0: words
+                             are not swapped by gradient */
+} proposal_options;
+
 typedef struct experiment {
     char *path;
     char *name;
@@ -88,7 +96,7 @@ typedef struct experiment {
     row_overflow overflow;
     const search_type *search;
     search_options search_options;
-    size_t proposals; /* words asked of the model at a time; 0: it proposes nothing */
+    proposal_options proposals;
     budget budget;
     size_t finalists; /* re-scored on the selection split */
     uint64_t seed;

@@ -138,7 +138,7 @@ static int dump_settings(json_t *root, const experiment *e, error *err)
     json_t *map;
     TRY(put_empty(root, "search", json_object(), &map, err));
     TRY(put(map, "kind", json_string(e->search->name), err));
-    TRY(put(map, "model_words", json_integer((json_int_t)e->proposals), err));
+    TRY(settings_dump(map, proposal_settings, n_proposal_settings, &e->proposals, err));
     TRY(settings_dump(map, search_settings, n_search_settings, &e->search_options, err));
     TRY(put_empty(root, "budget", json_object(), &map, err));
     TRY(settings_dump(map, budget_settings, n_budget_settings, &e->budget, err));

@@ -16,8 +16,10 @@ typedef struct experiment_reader {
 } experiment_reader;
 
 /* Tables shared by reading and dumping. */
-extern const setting search_settings[], fitness_settings[], budget_settings[];
-extern const size_t n_search_settings, n_fitness_settings, n_budget_settings;
+extern const setting search_settings[], proposal_settings[], fitness_settings[],
+    budget_settings[];
+extern const size_t n_search_settings, n_proposal_settings, n_fitness_settings,
+    n_budget_settings;
 extern const char *const fitness_names[4], *const overflow_words[3], *const gene_names[4];
 
 int experiment_read_data(experiment_reader *r, error *err);

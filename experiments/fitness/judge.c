@@ -35,7 +35,9 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
                               .ticker = options->ticker};
     TRY(scorer_open(&j->scorer, j->model, j->session, &scoring, err));
     TRY(fitness_lm_new(&j->objective, e, j->scorer, err));
-    return e->proposals ? propose_lm_new(&j->proposer, j->scorer, e->proposals, err) : 0;
+    const proposal_options *o = &e->proposals;
+    bool asked = o->words || (o->hybrid && o->gradient_rows);
+    return asked ? propose_lm_new(&j->proposer, j->scorer, e, err) : 0;
 }
 
 int judge_open(judge *out, const experiment *e, const judge_options *options, error *err)

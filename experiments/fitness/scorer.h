@@ -57,4 +57,19 @@ int scorer_generate(scorer *c, const row *contexts, size_t n, const sampling *g,
 int scorer_next(scorer *c, const row *r, size_t k, int32_t *ids, double *logprobs,
                 expense *spent, error *err);
 
+/* Anything else that is computed from rows: remembered as bytes under its name and the
+ * rows, n_context included, and charged `tokens` once per run. compute() appends its
+ * result to its *out. 1: *out is filled; 0: it would cost more than `allowance`, and
+ * nothing was done. */
+typedef struct scorer_question {
+    const char *name; /* with everything that the result depends on besides the rows */
+    const row *rows;
+    size_t n;
+    uint64_t tokens;
+    int (*compute)(void *context, session *s, text *out, error *err);
+    void *context;
+} scorer_question;
+int scorer_remember(scorer *c, const scorer_question *q, uint64_t allowance, text *out,
+                    expense *spent, error *err);
+
 #endif
