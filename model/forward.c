@@ -74,7 +74,7 @@ static int lay_runs(session *s, const forward_run *runs, size_t n_runs, size_t *
         s->targets[r] =
             (kv_target){.capacity = b->capacity, .offset = b->n, .m = runs[r].n};
         for (size_t i = 0; i < runs[r].n; i++, at++) {
-            s->ids[at] = runs[r].tokens[i];
+            s->ids[at] = runs[r].x == NULL ? runs[r].tokens[i] : 0;
             s->positions[at] = b->first + b->n + i;
         }
         b->n += runs[r].n;
@@ -84,6 +84,18 @@ static int lay_runs(session *s, const forward_run *runs, size_t n_runs, size_t *
     s->run_starts[n_runs] = at;
     *total = at;
     return make_angles(s, longest, err);
+}
+
+/* x of all runs. Where it is given, token 0 was looked up, and is written over. */
+static int embed_runs(session *s, const forward_run *runs, size_t n_runs, size_t m,
+                      error *err)
+{
+    size_t C = s->weights->shape.C;
+    TRY(s->backend->embed(s->context, &s->weights->embedding, s->ids, m, s->x, err));
+    for (size_t r = 0; r < n_runs; r++)
+        if (runs[r].x != NULL)
+            memcpy(s->x + s->run_starts[r] * C, runs[r].x, runs[r].n * C * sizeof(float));
+    return 0;
 }
 
 static void point_targets(session *s, const forward_run *runs, size_t n_runs, size_t l)
@@ -244,7 +256,7 @@ int forward(session *s, const forward_run *runs, size_t n_runs, const size_t *wa
     size_t m, L = shape->L;
     TRY(lay_runs(s, runs, n_runs, &m, err));
     TRY(make_spans(s, runs, n_runs, s->run_starts, err));
-    TRY(s->backend->embed(s->context, &s->weights->embedding, s->ids, m, s->x, err));
+    TRY(embed_runs(s, runs, n_runs, m, err));
     for (size_t l = 0; l < L; l++) {
         TRY(session_check_interrupt(s, err));
         TRY(layer_keys(s, runs, n_runs, l, m, err));

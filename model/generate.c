@@ -127,7 +127,7 @@ static int lane_take(generation *g, lane *l, const float *logits,
         lane_finish(l, FINISH_STOP);
     } else if (l->n - l->n_context >= g->options->max_tokens) {
         lane_finish(l, FINISH_LENGTH);
-    } else if (l->n >= g->s->weights->shape.window) {
+    } else if (l->n >= session_window(g->s)) {
         lane_finish(l, FINISH_WINDOW);
     }
     return 0;
@@ -153,7 +153,8 @@ static int lane_room(generation *g, lane *l, error *err)
 {
     if (l->tail != l->root && l->tail->n < l->tail->capacity)
         return 0;
-    return kv_block_new(g->s, &l->tail, l->tail, l->n - 1, LANE_BLOCK, err);
+    size_t position = g->s->prefix.n + l->n - 1;
+    return kv_block_new(g->s, &l->tail, l->tail, position, LANE_BLOCK, err);
 }
 
 /* Run the last token of lanes[0..n), sample the next. */
@@ -163,7 +164,9 @@ static int step_lanes(generation *g, lane **lanes, size_t n, forward_run *runs,
     session *s = g->s;
     for (size_t i = 0; i < n; i++) {
         TRY(lane_room(g, lanes[i], err));
-        runs[i] = (forward_run){lanes[i]->tail, &lanes[i]->history[lanes[i]->n - 1], 1};
+        runs[i] = (forward_run){.block = lanes[i]->tail,
+                                .tokens = &lanes[i]->history[lanes[i]->n - 1],
+                                .n = 1};
     }
     TRY(forward(s, runs, n, wanted, n, err));
     for (size_t done = 0; done < n; done += s->max_logits) {
@@ -245,7 +248,7 @@ static double batch_bytes(const session *s, const plan *p, size_t n_lanes,
     double bytes = 0;
     for (size_t i = 0; i < p->n_segments; i++)
         bytes += (double)kv_block_bytes(s, p->segments[i].n);
-    size_t window = s->weights->shape.window;
+    size_t window = session_window(s);
     size_t tokens = max_tokens < window ? max_tokens : window;
     return bytes + (double)n_lanes * (double)(tokens / LANE_BLOCK + 1) *
                        (double)kv_block_bytes(s, LANE_BLOCK);
@@ -289,7 +292,7 @@ static int run_fitting(generation *g, continuation *out, size_t all_samples, err
     generation half = *g;
     TRY(plan_contexts(&p, g->s, g->set, err));
     double bytes = batch_bytes(g->s, &p, whole.n * g->n_samples, g->options->max_tokens);
-    bool fits = bytes <= (double)g->s->kv_limit;
+    bool fits = bytes <= (double)(g->s->kv_limit - g->s->kv_bytes);
     if (fits || (whole.n == 1 && g->n_samples == 1)) {
         int rc = run_batch(g, &p, out, all_samples, err);
         plan_free(&p);
@@ -350,12 +353,12 @@ int model_generate(session *s, const row *contexts, size_t n, size_t n_samples,
     if (options->max_tokens == 0)
         return error_set(err, E_ARGUMENT, "max_tokens is 0: must be at least 1");
     if (s->options.overflow != OVERFLOW_ERROR) {
-        size_t half = s->weights->shape.window / 2;
+        size_t half = session_window(s) / 2;
         room = options->max_tokens < half ? options->max_tokens : half;
     }
     int rc = row_set_make(&set, s, contexts, n, false, room, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
-        s->counters.row_tokens += set.rows[i].n * n_samples;
+        s->counters.row_tokens += (s->prefix.n + set.rows[i].n) * n_samples;
     if (rc == 0)
         rc = generate(s, &set, n_samples, options, out, err);
     row_set_free(&set);

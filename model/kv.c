@@ -23,6 +23,25 @@ uint64_t kv_block_bytes(const session *s, size_t capacity)
     return (floats * sizeof(float) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 }
 
+int session_charge(session *s, uint64_t bytes, const char *what, error *err)
+{
+    if (!resident_make_room(s, bytes))
+        return error_set(
+            err, E_MEMORY, "%s take %llu bytes; %llu of the session's %llu are left",
+            what, (unsigned long long)bytes,
+            (unsigned long long)(s->kv_limit - s->kv_bytes - s->resident_bytes),
+            (unsigned long long)s->options.memory_bytes);
+    if (bytes + s->spare_bytes > s->kv_limit - s->kv_bytes - s->resident_bytes)
+        kv_drop_spare(s);
+    s->kv_bytes += bytes;
+    return 0;
+}
+
+void session_discharge(session *s, uint64_t bytes)
+{
+    s->kv_bytes -= bytes;
+}
+
 static void block_release(kv_block *b)
 {
     free(b->data);

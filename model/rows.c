@@ -1,6 +1,7 @@
 /* Checking rows, and cutting those that do not fit the window. */
 #include "session_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,24 +52,33 @@ static int cut_row(const session *s, row *r, size_t n_context, size_t n_kept,
     return 0;
 }
 
+static int refuse_long(const session *s, const row *r, size_t index, size_t n_targets,
+                       bool room, error *err)
+{
+    char prefix[60] = "";
+    if (s->prefix.n > 0)
+        snprintf(prefix, sizeof(prefix), ", of which the prefix takes %zu", s->prefix.n);
+    return error_set(
+        err, E_LIMIT,
+        "row %zu has %zu tokens, %zu of them targets%s; the model's window is %zu%s",
+        index, r->n, n_targets, room ? ", and must leave room for more" : "",
+        s->weights->shape.window, prefix);
+}
+
 /* At least this many context tokens must survive a cut: a BOS and a last token. */
 enum { MIN_KEPT = 2 };
 
 static int fit_row(const session *s, row *r, size_t index, bool targets, size_t room,
                    int32_t **cut, error *err)
 {
-    size_t window = s->weights->shape.window;
+    size_t window = session_window(s);
     size_t n_context = targets ? r->n_context : r->n, n_targets = r->n - n_context;
     if (r->n <= window && room <= window - r->n)
         return 0;
     bool never = n_targets + room >= window || window - n_targets - room < MIN_KEPT ||
                  n_context < MIN_KEPT;
     if (s->options.overflow == OVERFLOW_ERROR || never)
-        return error_set(err, E_LIMIT,
-                         "row %zu has %zu tokens, %zu of them targets%s; the model's "
-                         "window is %zu",
-                         index, r->n, n_targets,
-                         room > 0 ? ", and must leave room for more" : "", window);
+        return refuse_long(s, r, index, n_targets, room > 0, err);
     return cut_row(s, r, n_context, window - n_targets - room, cut, err);
 }
 

@@ -21,7 +21,7 @@ static int plan_and_walk(session *s, const row_set *set, bool targets, walk_visi
         const row *r = &set->rows[i];
         rows[i] = targets ? (plan_row){r->tokens, r->n - 1, r->n - r->n_context}
                           : (plan_row){r->tokens, r->n, 1};
-        s->counters.row_tokens += r->n;
+        s->counters.row_tokens += s->prefix.n + r->n;
     }
     int rc = plan_make(&p, rows, set->n, walk_cuts(s, false), err);
     free(rows);

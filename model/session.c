@@ -145,10 +145,12 @@ void session_close(session *s)
         return;
     s->backend->context_free(s->context);
     resident_drop_all(s);
+    session_prefix_drop(s);
     kv_drop_spare(s);
     pages_unmap(&s->buffers);
-    void *owned[] = {s->ids,     s->positions,  s->stats,       s->cosine, s->sine,
-                     s->targets, s->run_starts, s->block_spans, s->spans,  s->residents};
+    void *owned[] = {s->ids,   s->positions, s->stats,          s->cosine,
+                     s->sine,  s->targets,   s->run_starts,     s->block_spans,
+                     s->spans, s->residents, s->embedding_norms};
     for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
         free(owned[i]);
     text_free(&s->description);

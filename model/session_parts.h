@@ -22,12 +22,23 @@ typedef struct kv_block {
     size_t span;
 } kv_block;
 
-/* Tokens to run at the end of a block. */
+/* Tokens, or embeddings, to run at the end of a block. */
 typedef struct forward_run {
     kv_block *block;
-    const int32_t *tokens;
+    const int32_t *tokens; /* not read where x is given */
     size_t n;
+    const float *x; /* (n, C), or NULL: the embeddings of the tokens */
 } forward_run;
+
+/* What stands before every row: positions [0, n). */
+typedef struct session_prefix {
+    prefix_kind kind;
+    size_t n;        /* virtual tokens; 0: none, and the rest is empty */
+    float *values;   /* PREFIX_EMBEDDINGS: (n, C), owned. Else NULL: the block has them */
+    kv_block *block; /* of capacity n, owned; the roots of every plan hang from it.
+                        Embeddings go through the layers at the first call that needs
+                        its keys and values: until then it holds 0 positions */
+} session_prefix;
 
 /* A span and the block that it is about. */
 typedef struct block_span {
@@ -53,7 +64,7 @@ struct session {
 
     size_t max_chunk;  /* tokens of one walk */
     size_t max_logits; /* rows of logits at once */
-    uint64_t kv_bytes; /* held now */
+    uint64_t kv_bytes; /* held now, with what session_charge was asked for */
     uint64_t kv_limit; /* of kv_bytes */
     uint64_t epoch;    /* walks so far */
 
@@ -62,6 +73,9 @@ struct session {
     struct resident *resident_roots;
     uint64_t resident_bytes;
     uint64_t call; /* calls so far */
+
+    session_prefix prefix;
+    double *embedding_norms; /* (V), made when first asked for */
 
     kv_block *spare[KV_SIZES]; /* linked by parent */
     uint64_t spare_bytes; /* kv_bytes, resident_bytes and these stay below the limit */
@@ -99,6 +113,21 @@ void kv_block_free(session *s, kv_block *b);
 uint64_t kv_block_bytes(const session *s, size_t capacity);
 /* Give memory kept for the next blocks back to the system. */
 void kv_drop_spare(session *s);
+
+/* Count memory that is not a block's against the budget: E_MEMORY, naming `what`, beyond
+ * it. */
+int session_charge(session *s, uint64_t bytes, const char *what, error *err);
+void session_discharge(session *s, uint64_t bytes);
+
+/* ---- session_prefix.c ---- */
+
+/* Tokens that a row may have behind the prefix. */
+size_t session_window(const session *s);
+
+/* Compute the keys and values of the prefix if they are not there yet. */
+int session_prefix_run(session *s, error *err);
+/* No prefix from now on. */
+void session_prefix_drop(session *s);
 
 /* ---- session.c ---- */
 

@@ -53,7 +53,7 @@ static int cover(walker *w, size_t i, error *err)
     segment_state *st = &w->state[i];
     const segment_state *parent =
         seg->parent == plan_none ? NULL : &w->state[seg->parent];
-    st->last = parent == NULL ? NULL : parent->last;
+    st->last = parent == NULL ? w->s->prefix.block : parent->last;
     if (w->blocks != NULL || (parent != NULL && !parent->resident))
         return 0;
     resident_place from = parent == NULL ? (resident_place){0} : parent->place;
@@ -84,12 +84,14 @@ static int gather_segments(walker *w, size_t first, size_t *n, size_t *n_runs, e
         if (rest == 0)
             continue;
         kv_block *own;
-        TRY(kv_block_new(s, &own, st->last, seg->start + st->covered, rest, err));
+        size_t position = s->prefix.n + seg->start + st->covered;
+        TRY(kv_block_new(s, &own, st->last, position, rest, err));
         st->last = own;
         st->n_blocks++;
         if (w->blocks != NULL)
             w->blocks[i] = own;
-        w->runs[(*n_runs)++] = (forward_run){own, seg->tokens + st->covered, rest};
+        w->runs[(*n_runs)++] =
+            (forward_run){.block = own, .tokens = seg->tokens + st->covered, .n = rest};
         tokens += rest;
     }
     return 0;
@@ -229,6 +231,7 @@ static int walk_once(session *s, const plan *p, walk_visitor *v, kv_block **bloc
 
 int plan_walk(session *s, const plan *p, walk_visitor *v, kv_block **blocks, error *err)
 {
+    TRY(session_prefix_run(s, err));
     resident_begin(s);
     error first = {0};
     int rc = walk_once(s, p, v, blocks, &first);

@@ -1,6 +1,7 @@
 /* A malloc that fails when told to, for tests of what happens when memory runs out. To be
- * included by one file of a test program: it puts malloc, calloc, realloc and free in
- * front of glibc's. Sanitizers bring theirs, and then there is nothing to test. */
+ * included by one file of a test program: it puts malloc, calloc, realloc,
+ * aligned_alloc and free in front of glibc's. Sanitizers bring theirs, and then there is
+ * nothing to test. */
 #ifndef LAMARCK_TESTS_FAILING_MALLOC_H
 #define LAMARCK_TESTS_FAILING_MALLOC_H
 
@@ -37,6 +38,7 @@ static bool can_fail_allocations(void)
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t count, size_t n);
 void *__libc_realloc(void *old, size_t n);
+void *__libc_memalign(size_t alignment, size_t n);
 void __libc_free(void *p);
 
 static long allocations_left = -1; /* -1: no limit */
@@ -71,6 +73,11 @@ void *realloc(void *old, size_t n)
     if (is_refused())
         return NULL;
     return old ? __libc_realloc(old, n) : count_held(__libc_malloc(n));
+}
+
+void *aligned_alloc(size_t alignment, size_t n)
+{
+    return is_refused() ? NULL : count_held(__libc_memalign(alignment, n));
 }
 
 void free(void *p)
