@@ -22,6 +22,7 @@ const variation_operator variation_operators[] = {
     {"demo_swap", GENE_DEMOS, NEEDS_NOTHING, operator_demo_swap},
     {"demo_reorder", GENE_DEMOS, NEEDS_NOTHING, operator_demo_reorder},
     {"number_step", GENE_NUMBER, NEEDS_NOTHING, operator_number_step},
+    {"vector_step", GENE_VECTOR, NEEDS_NOTHING, operator_vector_step},
 };
 const size_t n_variation_operators =
     sizeof variation_operators / sizeof variation_operators[0];
@@ -48,6 +49,8 @@ bool operator_suits(const variation_operator *op, const gene_spec *spec,
         return spec->n_pool > 0 && spec->max_demos > 0;
     case GENE_NUMBER:
         return spec->lowest < spec->highest;
+    case GENE_VECTOR:
+        return spec->n_dimensions > 0 && spec->spread > 0;
     }
     return false;
 }

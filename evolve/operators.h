@@ -66,7 +66,8 @@ bool operator_suits(const variation_operator *op, const gene_spec *spec,
 
 /* Homologous crossover: TEXT genes are aligned word by word (Needleman-Wunsch on equal
  * words) and each differing stretch comes from one parent or the other; DEMOS are mixed
- * in order without repeats; CHOICE and NUMBER from either. */
+ * in order without repeats; CHOICE and NUMBER from either, VECTOR number by
+ * number. */
 int genome_crossover(const variation *v, const genome *a, const genome *b, genome *out,
                      error *err);
 

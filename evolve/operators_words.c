@@ -85,11 +85,14 @@ int operator_borrow(const variation *v, genome *g, size_t which, error *err)
     return 1;
 }
 
-/* Put the words of `s` at [begin, end) if there is room for them and they differ. */
+/* Put the words of `s` at [begin, end) if there is room for them and they differ. What is
+ * only a piece of a character, as some tokens are, is no word. */
 static int text_place(const gene_spec *spec, gene *t, size_t begin, size_t end,
                       const char *s, error *err)
 {
     gene phrase = {0};
+    if (utf8_check(s, strlen(s)) < strlen(s))
+        return 0;
     TRY(words_split(&phrase, s, strlen(s), err));
     int rc = 0;
     if (phrase.n_words && phrase.n_words <= words_room(spec, t, end - begin) &&
@@ -151,9 +154,7 @@ static int model_apply(const variation *v, genome *g, size_t which, bool inserti
         size_t count = (size_t)n < PROPOSALS ? (size_t)n : PROPOSALS;
         size_t first = pick_rank(v->rng, count);
         for (size_t i = 0; i < count && rc == 0; i++) {
-            const char *s = offers[(first + i) % count];
-            if (utf8_check(s, strlen(s)) == strlen(s)) /* a piece of a character is not */
-                rc = text_place(spec, t, begin, end, s, err);
+            rc = text_place(spec, t, begin, end, offers[(first + i) % count], err);
         }
     }
     for (size_t i = 0; i < PROPOSALS; i++)

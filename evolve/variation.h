@@ -41,6 +41,8 @@ int operator_demo_swap(const variation *v, genome *g, size_t which, error *err);
 int operator_demo_reorder(const variation *v, genome *g, size_t which, error *err);
 int operator_number_step(const variation *v, genome *g, size_t which, error *err);
 
+int operator_vector_step(const variation *v, genome *g, size_t which, error *err);
+
 /* A gene at its initial step: `size` distinct random demonstrations. */
 int demos_draw(gsl_rng *rng, const gene_spec *spec, gene *g, size_t size, error *err);
 

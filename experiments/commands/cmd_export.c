@@ -54,6 +54,12 @@ static int add_from_genome(const run_record *r, const candidate_record *c, int f
     int rc = experiment_restore(&e, r->experiment, err);
     if (rc == 0)
         rc = genome_parse(&g, &e->spec, c->genome, strlen(c->genome), err);
+    if (rc == 0 && experiment_virtual_tokens(e) > 0)
+        rc = error_set(
+            err, E_UNSUPPORTED,
+            "the prompt begins with %zu virtual tokens, which no text can hold: "
+            "--format json keeps them",
+            experiment_virtual_tokens(e));
     if (rc == 0 && format == AS_PROMPTFOO)
         rc = export_promptfoo(e, &g, out, err);
     if (rc == 0 && format == AS_MESSAGES)

@@ -188,7 +188,8 @@ int entrant_open(entrant *out, const char *what, const entrant_options *options,
     if (rc == 0)
         rc = choose_model(&e, options, err);
     if (rc == 0)
-        e.of.experiment->proposals = (proposal_options){0}; /* nobody is going to ask for words */
+        e.of.experiment->proposals =
+            (proposal_options){0}; /* nobody is going to ask for words */
     if (rc < 0)
         entrant_close(&e);
     else

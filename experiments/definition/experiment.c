@@ -72,6 +72,7 @@ static void source_free(gene_source *s)
     texts_free(s->frozen, s->n_frozen);
     texts_free(s->lexicon, s->n_lexicon);
     texts_free(s->options, s->n_options);
+    free(s->init);
 }
 
 void experiment_free_genes(experiment *e)

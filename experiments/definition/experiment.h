@@ -64,6 +64,8 @@ typedef struct gene_source {
     size_t seed_choice; /* CHOICE: an index */
     size_t seed_demos;  /* DEMOS: the first so many of the pool */
     double seed_number; /* NUMBER */
+    size_t n_tokens;    /* VECTOR: virtual tokens of the soft prompt it stands for */
+    char *init;         /* VECTOR: the text that they begin as */
 } gene_source;
 
 /* What the model is asked for besides scores. */
@@ -131,6 +133,11 @@ int experiment_restore(experiment **out, const char *json, error *err);
  * one candidate there is. The file's last newline is not part of the prompt. On failure
  * the experiment is as it was. */
 int experiment_replace_prompt(experiment *e, const char *path, error *err);
+
+/* The gene that is a soft prompt (there is one at most): its index, or n_genes. */
+size_t experiment_soft_gene(const experiment *e);
+/* Virtual tokens that stand before every row. */
+size_t experiment_virtual_tokens(const experiment *e);
 
 /* Open its model. A name that is known ("smollm2") is looked up again where model_path is
  * gone, and the error says how to fetch it. */

@@ -116,6 +116,11 @@ static int dump_gene(json_t *genes, const experiment *e, size_t i, error *err)
         TRY(put(map, "to", json_real(spec->highest), err));
         TRY(put(map, "whole", json_boolean(spec->whole), err));
         return put(map, "seed", json_real(s->seed_number), err);
+    case GENE_VECTOR:
+        TRY(put(map, "init", json_string(s->init), err));
+        TRY(put(map, "tokens", json_integer((json_int_t)s->n_tokens), err));
+        TRY(put(map, "dimensions", json_integer((json_int_t)spec->n_dimensions), err));
+        return put(map, "spread", json_real(spec->spread), err);
     }
     return 0;
 }

@@ -211,6 +211,12 @@ static int fitness_measure(objective *o, measurement *batch, size_t n, expense *
     return rc;
 }
 
+static sheet_maker maker_of(const experiment *e, const model *m)
+{
+    size_t window = model_describe(m)->window, taken = experiment_virtual_tokens(e);
+    return (sheet_maker){e, model_tokenizer(m), window > taken ? window - taken : 0};
+}
+
 int fitness_lm_new(objective **out, const experiment *e, scorer *c, error *err)
 {
     const model *m = scorer_model(c);
@@ -220,7 +226,7 @@ int fitness_lm_new(objective **out, const experiment *e, scorer *c, error *err)
     f->base = (objective){"model", fitness_cost, fitness_measure, fitness_free};
     f->experiment = e;
     f->scorer = c;
-    f->maker = (sheet_maker){e, model_tokenizer(m), model_describe(m)->window};
+    f->maker = maker_of(e, m);
     *out = &f->base;
     return 0;
 }
@@ -229,7 +235,7 @@ int fitness_lm_new(objective **out, const experiment *e, scorer *c, error *err)
 
 int fitness_lm_check_seeds(const experiment *e, const model *m, error *err)
 {
-    sheet_maker maker = {e, model_tokenizer(m), model_describe(m)->window};
+    sheet_maker maker = maker_of(e, m);
     int rc = 0;
     for (size_t g = 0; rc == 0 && g < e->n_seeds; g++)
         for (split_name name = 0; rc == 0 && name < N_SPLITS; name++) {

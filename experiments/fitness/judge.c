@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fitness_soft.h"
 #include "propose_lm.h"
 
 static int check_hash(const experiment *e, const model *m, const char *wanted, error *err)
@@ -35,6 +36,11 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
                               .ticker = options->ticker};
     TRY(scorer_open(&j->scorer, j->model, j->session, &scoring, err));
     TRY(fitness_lm_new(&j->objective, e, j->scorer, err));
+    if (experiment_soft_gene(e) < e->spec.n_genes) {
+        objective *inner = j->objective;
+        j->objective = NULL;
+        TRY(fitness_soft_new(&j->objective, inner, e, j->scorer, err));
+    }
     const proposal_options *o = &e->proposals;
     bool asked = o->words || (o->hybrid && o->gradient_rows);
     return asked ? propose_lm_new(&j->proposer, j->scorer, e, err) : 0;
