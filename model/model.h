@@ -183,8 +183,9 @@ size_t prefix_width(const model_info *info, prefix_kind kind);
 
 /* From the next call on every row of the session stands behind these virtual tokens: its
  * first token has position n, its window is n shorter, and it is billed n tokens more.
- * Copies. NULL: none, as at first. E_LIMIT when the window has no room, E_NUMERIC when a
- * value is not a number. */
+ * Copies. NULL: none, as at first. Virtual tokens go through the layers once, in the
+ * first call that needs them. E_LIMIT when the window has no room, E_MEMORY when the
+ * session has none, E_NUMERIC when a value is not a number: then the old prefix stays. */
 int session_set_prefix(session *s, const prefix_view *prefix, error *err);
 
 /* out (n, C): the embeddings of tokens. */

@@ -2,6 +2,7 @@
  * answers. */
 #include "model.h"
 
+#include "top_k.h"
 #include "walk.h"
 
 #include <math.h>
@@ -126,21 +127,6 @@ typedef struct asker {
     int32_t *ids;     /* (n, k) */
     double *logprobs; /* (n, k) */
 } asker;
-
-/* The k largest logits, best first, ties by lower id: insertion into a sorted list, which
- * few of the V ids get into. */
-static void top_k(const float *logits, size_t V, size_t k, int32_t *ids)
-{
-    size_t n = 0;
-    for (size_t id = 0; id < V; id++) {
-        if (n == k && logits[id] <= logits[ids[k - 1]])
-            continue;
-        size_t at = n < k ? n++ : k - 1;
-        for (; at > 0 && logits[id] > logits[ids[at - 1]]; at--)
-            ids[at] = ids[at - 1];
-        ids[at] = (int32_t)id;
-    }
-}
 
 static int ask_visit(walk_visitor *v, const plan_want *wants, size_t n,
                      const float *logits, const logit_stats *stats, error *err)

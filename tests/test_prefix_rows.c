@@ -1,6 +1,5 @@
-/* Rows behind prefixes: against transformers (tests/fixtures/make_prefixes.py), against
- * the texts that a prefix can stand for, and that nothing but the row and the prefix
- * decides its numbers. */
+/* Rows behind prefixes: against transformers (tests/fixtures/make_prefixes.py), and that
+ * nothing but the row and the prefix decides its numbers. */
 #include "prefix_fixture.h"
 
 #include <math.h>
@@ -12,6 +11,7 @@
 #include <cmocka.h>
 
 static const char *const backend_names[] = {"ref", "cpu"};
+
 /* Per token, as for rows without a prefix. */
 static const double tolerance = 1e-4;
 
@@ -87,35 +87,6 @@ static void greedy_behind_prefixes_equals_transformers(void **state)
     }
 }
 
-static void check_text(const json_t *want, const float *got)
-{
-    for (size_t i = 0; i < json_array_size(want); i++) {
-        double expected = json_number_value(json_array_get(want, i));
-        if (!(fabs((double)got[i] - expected) < 1e-5 * (1 + fabs(expected))))
-            fail_msg("value %zu: %.8f instead of %.8f", i, (double)got[i], expected);
-    }
-}
-
-static void embeddings_of_a_text_equal_transformers(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < n_tiny_models; i++) {
-        prefix_fixture f;
-        size_t n;
-        error err = {0};
-        prefix_fixture_open(&f, tiny_models[i]);
-        const json_t *words = json_object_get(f.data, "text");
-        int32_t *ids = json_ids(json_object_get(words, "ids"), &n);
-        size_t width = prefix_width(model_describe(f.model), PREFIX_EMBEDDINGS);
-        float *out = array_new(n * width, sizeof(*out));
-        must(model_embeddings(f.model, ids, n, out, &err), &err);
-        check_text(json_object_get(words, "embeddings"), out);
-        free(out);
-        free(ids);
-        prefix_fixture_close(&f);
-    }
-}
-
 /* ---- Company ---- */
 
 static void check_company(const prefix_fixture *f, const char *backend,
@@ -178,6 +149,53 @@ static void a_prefix_leaves_nothing_behind(void **state)
         session_close(s);
         prefix_fixture_close(&f);
     }
+}
+
+/* The same with much that stays between calls, and with so little memory that it keeps
+ * being given up: families of rows that part here and there, behind prefixes that come
+ * and go. */
+static void what_stays_between_calls_behind_prefixes_changes_no_bit(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 40, BATCH = 8, LONGEST = 40 };
+    static const uint64_t budgets[] = {0, 200 << 10, 120 << 10};
+    prefix_fixture f;
+    size_t scored = 0;
+    prefix_fixture_open(&f, "tiny-q8_0");
+    const prefix_view *const prefixes[] = {&f.prefixes[0], &f.prefixes[1], NULL};
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    for (size_t b = 0; b < 6; b++) {
+        session *old =
+            must_open(f.model, backend_names[b % 2], 2, budgets[b / 2], OVERFLOW_ERROR);
+        for (size_t round = 0; round < ROUNDS; round++) {
+            int32_t tokens[BATCH][LONGEST];
+            row rows[BATCH];
+            row_score kept[BATCH], want[BATCH];
+            error err = {0};
+            for (size_t i = 0; i < BATCH; i++) {
+                size_t n = 2 + gsl_rng_uniform_int(rng, LONGEST - 2);
+                for (size_t t = 0; t < LONGEST; t++)
+                    tokens[i][t] =
+                        (int32_t)(20 + t + (gsl_rng_uniform_int(rng, 8) == 0) * 50);
+                rows[i] = (row){tokens[i], n, n - 1};
+            }
+            const prefix_view *p = prefixes[round / 4 % 3];
+            session *fresh = open_behind(f.model, backend_names[b % 2], 1, 0, p);
+            if (round % 4 == 0)
+                must_set(old, p);
+            int rc = model_score(old, rows, BATCH, kept, NULL, &err);
+            assert_true(rc == 0 || rc == E_MEMORY);
+            scored += rc == 0;
+            must(model_score(fresh, rows, BATCH, want, NULL, &err), &err);
+            for (size_t i = 0; rc == 0 && i < BATCH; i++)
+                assert_true(kept[i].logprob == want[i].logprob);
+            session_close(fresh);
+        }
+        session_close(old);
+    }
+    assert_in_range(scored, 4 * ROUNDS, 6 * ROUNDS);
+    gsl_rng_free(rng);
+    prefix_fixture_close(&f);
 }
 
 static void the_prefix_is_computed_once_and_billed_for_each_row(void **state)
@@ -271,9 +289,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_behind_prefixes_equal_transformers),
         cmocka_unit_test(greedy_behind_prefixes_equals_transformers),
-        cmocka_unit_test(embeddings_of_a_text_equal_transformers),
         cmocka_unit_test(a_row_behind_a_prefix_does_not_feel_its_company),
         cmocka_unit_test(a_prefix_leaves_nothing_behind),
+        cmocka_unit_test(what_stays_between_calls_behind_prefixes_changes_no_bit),
         cmocka_unit_test(the_prefix_is_computed_once_and_billed_for_each_row),
         cmocka_unit_test(generation_behind_a_prefix_equals_its_steps),
         cmocka_unit_test(samples_behind_a_prefix_do_not_feel_memory),
