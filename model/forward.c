@@ -14,7 +14,7 @@
 
 /* Grow the tables to n positions. Frequencies and angles in double (Su et al. 2021, eq.
  * 15), scaled as the file says. */
-static int make_angles(session *s, size_t n, error *err)
+int forward_angles(session *s, size_t n, error *err)
 {
     const model_shape *m = &s->weights->shape;
     size_t half = m->n_rot / 2, have = s->n_angles;
@@ -83,7 +83,7 @@ static int lay_runs(session *s, const forward_run *runs, size_t n_runs, size_t *
     }
     s->run_starts[n_runs] = at;
     *total = at;
-    return make_angles(s, longest, err);
+    return forward_angles(s, longest, err);
 }
 
 /* x of all runs. Where it is given, token 0 was looked up, and is written over. */
@@ -138,8 +138,8 @@ static int compare_spans(const void *x, const void *y)
 /* Who sees what: each run sees its block and the block's ancestors; neighbouring runs
  * with a common ancestor share its span, so that their queries meet its keys in one
  * product. starts[r]..starts[r + 1] are the queries of run r. */
-static int make_spans(session *s, const forward_run *runs, size_t n_runs,
-                      const size_t *starts, error *err)
+int forward_spans(session *s, const forward_run *runs, size_t n_runs,
+                  const size_t *starts, error *err)
 {
     s->epoch++;
     s->n_spans = 0;
@@ -184,15 +184,15 @@ static int attend(session *s, size_t l, size_t m, error *err)
     return s->backend->attend(s->context, &a, err);
 }
 
-static void count_product(session *s, const weight_source *w, size_t m)
+void forward_count(session *s, const weight_source *w, size_t m)
 {
     s->counters.multiply_adds += (double)m * (double)w->n_in * (double)w->n_out;
 }
 
-static int multiply(session *s, const backend_weight *w, const weight_source *shape,
+int forward_product(session *s, const backend_weight *w, const weight_source *shape,
                     const float *x, size_t m, float *y, bool add, error *err)
 {
-    count_product(s, shape, m);
+    forward_count(s, shape, m);
     return s->backend->product(s->context, w, x, m, y, add, err);
 }
 
@@ -205,8 +205,8 @@ static int layer_keys(session *s, const forward_run *runs, size_t n_runs, size_t
     const layer_sources *layer = &s->weights->layers[l];
     size_t Q = shape->H * shape->D, K = shape->Hkv * shape->D, stride = Q + 2 * K;
     b->norm(s->context, s->x, layer->attention_norm, m, s->normed);
-    TRY(multiply(s, s->packed->layers[l].qkv, &layer->qkv, s->normed, m, s->qkv, false,
-                 err));
+    TRY(forward_product(s, s->packed->layers[l].qkv, &layer->qkv, s->normed, m, s->qkv,
+                        false, err));
     b->rotate(s->context, s->qkv, stride, shape->H + shape->Hkv, m, s->positions,
               s->cosine, s->sine);
     point_targets(s, runs, n_runs, l);
@@ -221,11 +221,11 @@ static int layer_rest(session *s, size_t l, size_t m, error *err)
     const layer_sources *layer = &s->weights->layers[l];
     const packed_layer *packed = &s->packed->layers[l];
     TRY(attend(s, l, m, err));
-    TRY(multiply(s, packed->output, &layer->output, s->heads, m, s->x, true, err));
+    TRY(forward_product(s, packed->output, &layer->output, s->heads, m, s->x, true, err));
     b->norm(s->context, s->x, layer->feed_norm, m, s->normed);
-    count_product(s, &layer->gate_up, m);
+    forward_count(s, &layer->gate_up, m);
     TRY(b->gated(s->context, packed->gate_up, s->normed, m, s->hidden, err));
-    return multiply(s, packed->down, &layer->down, s->hidden, m, s->x, true, err);
+    return forward_product(s, packed->down, &layer->down, s->hidden, m, s->x, true, err);
 }
 
 /* Move the wanted rows to the front: x, queries, positions; then spans over them alone.
@@ -246,7 +246,7 @@ static int narrow(session *s, const forward_run *runs, size_t n_runs,
     }
     while (r <= n_runs)
         s->run_starts[r++] = n_wanted;
-    return make_spans(s, runs, n_runs, s->run_starts, err);
+    return forward_spans(s, runs, n_runs, s->run_starts, err);
 }
 
 int forward(session *s, const forward_run *runs, size_t n_runs, const size_t *wanted,
@@ -255,7 +255,7 @@ int forward(session *s, const forward_run *runs, size_t n_runs, const size_t *wa
     const model_shape *shape = &s->weights->shape;
     size_t m, L = shape->L;
     TRY(lay_runs(s, runs, n_runs, &m, err));
-    TRY(make_spans(s, runs, n_runs, s->run_starts, err));
+    TRY(forward_spans(s, runs, n_runs, s->run_starts, err));
     TRY(embed_runs(s, runs, n_runs, m, err));
     for (size_t l = 0; l < L; l++) {
         TRY(session_check_interrupt(s, err));
@@ -278,8 +278,8 @@ int forward_logits(session *s, size_t first, size_t n, error *err)
 {
     const model_shape *shape = &s->weights->shape;
     TRY(session_check_interrupt(s, err));
-    TRY(multiply(s, s->packed->head, &s->weights->head, s->x + first * shape->C, n,
-                 s->logits, false, err));
+    TRY(forward_product(s, s->packed->head, &s->weights->head, s->x + first * shape->C, n,
+                        s->logits, false, err));
     s->backend->stats(s->context, s->logits, n, s->stats);
     s->counters.logit_rows += n;
     return 0;

@@ -56,6 +56,7 @@ void kv_drop_spare(session *s)
             s->spare[i] = b->parent;
             block_release(b);
         }
+    pages_unmap(&s->arena);
     s->spare_bytes = 0;
 }
 
@@ -133,4 +134,30 @@ void kv_block_free(session *s, kv_block *b)
     s->spare_bytes += bytes;
     b->parent = *list;
     *list = b;
+}
+
+int kv_arena_take(session *s, pages *out, size_t n_floats, error *err)
+{
+    pages a = s->arena;
+    s->arena = (pages){0};
+    s->spare_bytes -= a.bytes;
+    int rc = session_charge(s, (uint64_t)n_floats * sizeof(float),
+                            "activations for gradients", err);
+    if (rc == 0 && (rc = pages_resize(&a, n_floats, err)) < 0)
+        session_discharge(s, (uint64_t)n_floats * sizeof(float));
+    if (rc == 0)
+        *out = a;
+    else
+        pages_unmap(&a);
+    return rc;
+}
+
+void kv_arena_give(session *s, pages *a)
+{
+    if (a->floats == NULL)
+        return;
+    session_discharge(s, a->bytes);
+    s->spare_bytes += a->bytes;
+    s->arena = *a;
+    *a = (pages){0};
 }

@@ -17,6 +17,20 @@ int pages_map(pages *out, size_t n_rows, size_t n_columns, error *err)
     return 0;
 }
 
+int pages_resize(pages *p, size_t n_floats, error *err)
+{
+    size_t bytes;
+    if (p->floats == NULL)
+        return pages_map(p, n_floats, 1, err);
+    if (!size_mul(n_floats > 0 ? n_floats : 1, sizeof(float), &bytes))
+        return error_memory(err, SIZE_MAX);
+    void *at = mremap(p->floats, p->bytes, bytes, MREMAP_MAYMOVE);
+    if (at == MAP_FAILED)
+        return error_memory(err, bytes);
+    *p = (pages){at, bytes};
+    return 0;
+}
+
 void pages_unmap(pages *p)
 {
     if (p->floats != NULL)

@@ -13,6 +13,9 @@ typedef struct pages {
 /* Room for n_rows * n_columns floats. E_MEMORY when the product overflows or the system
  * has no memory. */
 int pages_map(pages *out, size_t n_rows, size_t n_columns, error *err);
+/* Another size, a smaller one at once given back, a larger one zeroed only where it is
+ * new. On failure *p is as it was. */
+int pages_resize(pages *p, size_t n_floats, error *err);
 void pages_unmap(pages *p);
 
 #endif

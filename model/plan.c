@@ -256,6 +256,30 @@ int plan_make(plan *out, const plan_row *rows, size_t n, plan_cuts cuts, error *
     return rc;
 }
 
+int plan_make_separate(plan *out, const plan_row *rows, size_t n, error *err)
+{
+    plan p = {.segments = array_new(n, sizeof(*p.segments))};
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += rows[i].n_wanted;
+    p.wants = array_new(total, sizeof(*p.wants));
+    if (p.segments == NULL || p.wants == NULL) {
+        plan_free(&p);
+        return error_memory(err, n * sizeof(*p.segments) + total * sizeof(*p.wants));
+    }
+    for (size_t i = 0; i < n; i++) {
+        const plan_row *row = &rows[i];
+        p.segments[p.n_segments++] = (plan_segment){
+            .parent = plan_none, .n = row->n, .end = i + 1, .tokens = row->tokens};
+        p.n_positions += row->n;
+        for (size_t at = row->n - row->n_wanted; at < row->n; at++)
+            p.wants[p.n_wants++] =
+                (plan_want){.segment = i, .offset = at, .row = i, .position = at};
+    }
+    *out = p;
+    return 0;
+}
+
 void plan_free(plan *p)
 {
     free(p->segments);

@@ -53,6 +53,8 @@ typedef struct plan_cuts {
 
 /* Rows may be prefixes of each other or equal. */
 int plan_make(plan *out, const plan_row *rows, size_t n, plan_cuts cuts, error *err);
+/* Each row a root of its own, in the order given: nothing is shared or cut. */
+int plan_make_separate(plan *out, const plan_row *rows, size_t n, error *err);
 void plan_free(plan *p);
 
 #endif

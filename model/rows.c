@@ -27,17 +27,21 @@ static int check_row(const session *s, const row *r, size_t index, bool targets,
     return 0;
 }
 
-/* Copy `row` without all but n_kept of its n_context context tokens. LEFT keeps a BOS and
+/* How many of n_kept context tokens a cut row has from its front. LEFT keeps a BOS and
  * the last; MIDDLE keeps as many from the front (one more when odd) as from the end. */
+static size_t kept_front(const session *s, const row *r, size_t n_kept)
+{
+    int32_t bos = tokenizer_describe(model_tokenizer(s->model))->bos;
+    if (s->options.overflow == OVERFLOW_MIDDLE)
+        return (n_kept + 1) / 2;
+    return bos >= 0 && r->tokens[0] == bos;
+}
+
+/* Copy `row` without all but n_kept of its n_context context tokens. */
 static int cut_row(const session *s, row *r, size_t n_context, size_t n_kept,
                    int32_t **out, error *err)
 {
-    size_t n_rest = r->n - n_context, front = 0;
-    int32_t bos = tokenizer_describe(model_tokenizer(s->model))->bos;
-    if (s->options.overflow == OVERFLOW_MIDDLE)
-        front = (n_kept + 1) / 2;
-    else if (bos >= 0 && r->tokens[0] == bos)
-        front = 1;
+    size_t n_rest = r->n - n_context, front = kept_front(s, r, n_kept);
     size_t back = n_kept - front;
     int32_t *tokens = array_new(n_kept + n_rest, sizeof(*tokens));
     if (tokens == NULL)
@@ -102,6 +106,15 @@ int row_set_make(row_set *out, const session *s, const row *rows, size_t n, bool
     else
         *out = set;
     return rc;
+}
+
+size_t row_set_origin(const row_set *set, const session *s, size_t i, const row *asked,
+                      size_t t)
+{
+    const row *r = &set->rows[i];
+    if (set->cut[i] == NULL || t < kept_front(s, asked, r->n_context))
+        return t;
+    return t + asked->n - r->n;
 }
 
 void row_set_free(row_set *r)

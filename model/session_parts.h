@@ -78,6 +78,7 @@ struct session {
     double *embedding_norms; /* (V), made when first asked for */
 
     kv_block *spare[KV_SIZES]; /* linked by parent */
+    pages arena;               /* of the last pass for gradients; empty while one runs */
     uint64_t spare_bytes; /* kv_bytes, resident_bytes and these stay below the limit */
 
     pages buffers;
@@ -113,6 +114,10 @@ void kv_block_free(session *s, kv_block *b);
 uint64_t kv_block_bytes(const session *s, size_t capacity);
 /* Give memory kept for the next blocks back to the system. */
 void kv_drop_spare(session *s);
+/* The room of a pass for gradients, with whatever the last one left in it; counted
+ * against the budget. One at a time. */
+int kv_arena_take(session *s, pages *out, size_t n_floats, error *err);
+void kv_arena_give(session *s, pages *arena);
 
 /* Count memory that is not a block's against the budget: E_MEMORY, naming `what`, beyond
  * it. */
@@ -150,6 +155,17 @@ int forward(session *s, const forward_run *runs, size_t n_runs, const size_t *wa
  * max_logits. */
 int forward_logits(session *s, size_t first, size_t n, error *err);
 
+/* Steps of it that a pass for gradients shares. Angles of positions [0, n). */
+int forward_angles(session *s, size_t n, error *err);
+/* Into s->block_spans (s->n_spans): what the queries starts[r]..starts[r + 1] of each run
+ * r see, its block and the block's ancestors. */
+int forward_spans(session *s, const forward_run *runs, size_t n_runs,
+                  const size_t *starts, error *err);
+/* Count the multiply-adds of m rows times a weight. */
+void forward_count(session *s, const weight_source *w, size_t m);
+int forward_product(session *s, const backend_weight *w, const weight_source *shape,
+                    const float *x, size_t m, float *y, bool add, error *err);
+
 /* ---- rows.c ---- */
 
 /* Rows as they will be run: checked, and cut where the policy says so. */
@@ -162,6 +178,9 @@ typedef struct row_set {
 /* `room`: tokens that must still fit behind each row. */
 int row_set_make(row_set *out, const session *s, const row *rows, size_t n, bool targets,
                  size_t room, error *err);
+/* Which token of row i as it was asked for, with targets, is token t of the set's. */
+size_t row_set_origin(const row_set *set, const session *s, size_t i, const row *asked,
+                      size_t t);
 void row_set_free(row_set *r);
 
 #endif
