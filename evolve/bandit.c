@@ -6,16 +6,31 @@
 static const double learning = 0.1;    /* alpha: the last ten tries count most */
 static const double floor_share = 0.3; /* K P_min: tries that are dealt out evenly */
 
-static void bandit_match(bandit *b)
+static bool holds(uint32_t arms, size_t i)
 {
-    double sum = 0;
-    for (size_t i = 0; i < b->n; i++)
-        sum += b->rates[i].credit;
+    return arms >> i & 1;
+}
+
+/* The rates of `arms` among themselves; 0 for all others. */
+static void match(const bandit *b, uint32_t arms, double rates[BANDIT_MOST])
+{
+    double sum = 0, k = 0;
     for (size_t i = 0; i < b->n; i++) {
-        double even = 1 / (double)b->n;
-        double earned = sum > 0 ? b->rates[i].credit / sum : even;
-        b->rates[i].rate = floor_share * even + (1 - floor_share) * earned;
+        sum += holds(arms, i) ? b->rates[i].credit : 0;
+        k += holds(arms, i);
     }
+    for (size_t i = 0; i < b->n; i++) {
+        double earned = sum > 0 ? b->rates[i].credit / sum : 1 / k;
+        rates[i] = holds(arms, i) ? floor_share / k + (1 - floor_share) * earned : 0;
+    }
+}
+
+static void match_sharing(bandit *b)
+{
+    double rates[BANDIT_MOST];
+    match(b, b->sharing, rates);
+    for (size_t i = 0; i < b->n; i++)
+        b->rates[i].rate = rates[i];
 }
 
 static bool suits_any(const variation_operator *op, const genome_spec *spec,
@@ -44,18 +59,39 @@ void bandit_init(bandit *b, const genome_spec *spec, const proposer *from)
     for (size_t i = 0; i < b->n; i++)
         b->rates[i].credit =
             1 / (double)of_kind[variation_operators[b->operators[i]].kind];
-    bandit_match(b);
+    bandit_share(b, 0);
 }
 
-size_t bandit_draw(const bandit *b, gsl_rng *rng)
+uint32_t bandit_able(const bandit *b, const variation *v, const genome *g)
 {
-    double u = gsl_rng_uniform(rng);
-    for (size_t i = 0; i + 1 < b->n; i++) {
-        u -= b->rates[i].rate;
+    uint32_t arms = 0;
+    for (size_t i = 0; i < b->n; i++)
+        for (size_t k = 0; k < v->spec->n_genes && !holds(arms, i); k++)
+            if (operator_able(&variation_operators[b->operators[i]], v, k, g))
+                arms |= UINT32_C(1) << i;
+    return arms;
+}
+
+void bandit_share(bandit *b, uint32_t arms)
+{
+    b->sharing = arms ? arms : UINT32_MAX;
+    match_sharing(b);
+}
+
+size_t bandit_draw(const bandit *b, uint32_t arms, gsl_rng *rng)
+{
+    double u = gsl_rng_uniform(rng), rates[BANDIT_MOST];
+    size_t last = 0;
+    match(b, arms, rates);
+    for (size_t i = 0; i < b->n; i++) {
+        if (!holds(arms, i))
+            continue;
+        last = i;
+        u -= rates[i];
         if (u < 0)
-            return i;
+            break;
     }
-    return b->n - 1;
+    return last;
 }
 
 void bandit_reward(bandit *b, uint32_t arms, double improvement)
@@ -66,12 +102,12 @@ void bandit_reward(bandit *b, uint32_t arms, double improvement)
             b->scale > 0 ? b->scale + learning * (improvement - b->scale) : improvement;
     double reward = won ? improvement / b->scale : 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (!(arms >> i & 1))
+        if (!holds(arms, i))
             continue;
         operator_rate *rate = &b->rates[i];
         rate->credit += learning * (reward - rate->credit);
         rate->tries++;
         rate->wins += won;
     }
-    bandit_match(b);
+    match_sharing(b);
 }

@@ -126,13 +126,13 @@ static size_t pick_edits(gsl_rng *rng, size_t most)
     return n;
 }
 
-/* A gene that the operator suits, uniform; there is one, or it would have no arm. */
-static size_t pick_gene(const variation *v, const variation_operator *op)
+/* A gene that the operator could do something to, uniform; there is one, or its arm would
+ * not have been drawn. */
+static size_t pick_gene(const variation *v, const variation_operator *op, const genome *g)
 {
     size_t seen = 0, at = 0;
     for (size_t i = 0; i < v->spec->n_genes; i++)
-        if (operator_suits(op, &v->spec->genes[i], v->proposer) &&
-            pick_below(v->rng, ++seen) == 0)
+        if (operator_able(op, v, i, g) && pick_below(v->rng, ++seen) == 0)
             at = i;
     return at;
 }
@@ -141,7 +141,7 @@ static int arm_apply(search *s, const variation *v, size_t arm, genome *g, birth
                      error *err)
 {
     const variation_operator *op = &variation_operators[s->bandit.operators[arm]];
-    int rc = op->apply(v, g, pick_gene(v, op), err);
+    int rc = op->apply(v, g, pick_gene(v, op, g), err);
     if (rc == 1) {
         b->arms |= UINT32_C(1) << arm;
         TRY(birth_name(b, op->name, err));
@@ -153,12 +153,11 @@ static int arm_apply(search *s, const variation *v, size_t arm, genome *g, birth
 static int edit_by_rate(search *s, const variation *v, size_t n, genome *g, birth *b,
                         error *err)
 {
-    if (s->bandit.n == 0)
-        return 0;
     for (size_t i = 0; i < n; i++) {
+        uint32_t able = bandit_able(&s->bandit, v, g);
         int rc = 0;
-        for (size_t k = 0; k < EDIT_TRIES && rc == 0; k++)
-            rc = arm_apply(s, v, bandit_draw(&s->bandit, s->rng), g, b, err);
+        for (size_t k = 0; able && k < EDIT_TRIES && rc == 0; k++)
+            rc = arm_apply(s, v, bandit_draw(&s->bandit, able, s->rng), g, b, err);
         TRY(rc);
     }
     return 0;
@@ -168,13 +167,15 @@ static int edit_by_rate(search *s, const variation *v, size_t n, genome *g, birt
 static int edit_words(search *s, const variation *v, size_t n, genome *g, birth *b,
                       error *err)
 {
-    size_t arms[BANDIT_MOST], n_arms = 0;
-    for (size_t i = 0; i < s->bandit.n; i++)
-        if (variation_operators[s->bandit.operators[i]].kind == GENE_TEXT)
-            arms[n_arms++] = i;
-    for (size_t i = 0; i < n && n_arms > 0; i++) {
+    for (size_t i = 0; i < n; i++) {
+        size_t arms[BANDIT_MOST], n_arms = 0;
+        uint32_t able = bandit_able(&s->bandit, v, g);
+        for (size_t k = 0; k < s->bandit.n; k++)
+            if (able >> k & 1 &&
+                variation_operators[s->bandit.operators[k]].kind == GENE_TEXT)
+                arms[n_arms++] = k;
         int rc = 0;
-        for (size_t k = 0; k < EDIT_TRIES && rc == 0; k++)
+        for (size_t k = 0; n_arms && k < EDIT_TRIES && rc == 0; k++)
             rc = arm_apply(s, v, arms[pick_below(s->rng, n_arms)], g, b, err);
         TRY(rc);
     }
@@ -368,4 +369,15 @@ static int make_far(search *s, const variation *v, const void *from, size_t hard
 int breed_far(search *s, const record *who, record **out, error *err)
 {
     return breed_new(s, make_far, who, out, err);
+}
+
+void breed_share(search *s)
+{
+    variation v = {.spec = s->problem.spec,
+                   .proposer = s->problem.proposer,
+                   .n_others = s->n_population};
+    uint32_t able = 0;
+    for (size_t i = 0; i < s->n_population; i++)
+        able |= bandit_able(&s->bandit, &v, &s->population[i]->genome);
+    bandit_share(&s->bandit, able);
 }

@@ -203,6 +203,7 @@ static int ga_tell(search *s, error *err)
     for (size_t i = 0; i < self->n_litter; i++)
         child_reward(s, self->litter[i]);
     TRY(ga_select(s, err));
+    breed_share(s);
     self->n_litter = 0;
     s->generation++;
     return 0;

@@ -54,6 +54,8 @@ typedef struct variation_operator {
     gene_kind kind;   /* the genes it works on */
     operator_needs needs;
     int (*apply)(const variation *v, genome *g, size_t gene, error *err);
+    /* False: it can do nothing to gene `which`, which is *g. No chance is drawn. */
+    bool (*able)(const variation *v, size_t which, const gene *g);
 } variation_operator;
 
 extern const variation_operator variation_operators[];
@@ -63,6 +65,11 @@ extern const size_t n_variation_operators;
  * option, a lexicon, a proposer… */
 bool operator_suits(const variation_operator *op, const gene_spec *spec,
                     const proposer *proposer);
+
+/* Whether it suits the gene, and could do something to it as it is in *g: there are
+ * demonstrations to drop, words to delete, room to insert… */
+bool operator_able(const variation_operator *op, const variation *v, size_t which,
+                   const genome *g);
 
 /* Homologous crossover: TEXT genes are aligned word by word (Needleman-Wunsch on equal
  * words) and each differing stretch comes from one parent or the other; DEMOS are mixed

@@ -94,6 +94,8 @@ int breed_initial(search *s, record **out, error *err);
 int breed_child(search *s, record **out, error *err);
 /* `who` changed by many edits at once. */
 int breed_far(search *s, const record *who, record **out, error *err);
+/* Shares go to the operators that could do something to somebody in the population. */
+void breed_share(search *s);
 
 /* ---- heat.c: races ---- */
 

@@ -102,7 +102,8 @@ typedef struct backend {
                   size_t stride);
 
     /* Backwards: gradients of activations, never of weights. dx is the gradient of the
-     * loss at x. Sums over rows (d_kv) run in an order that does not depend on threads. */
+     * loss at x. Sums over rows (d_kv) run in an order that does not depend on threads.
+     */
 
     /* gated, which also leaves (g, u), before the gate, in both (m, n_out). */
     int (*gated_keep)(backend_context *c, const backend_weight *w, const float *x,
@@ -124,9 +125,9 @@ typedef struct backend {
      * d_q (m, H D; a->q_stride) is set, the spans' d_kv are added to. */
     int (*attend_back)(backend_context *c, const attention *a, const float *d_out,
                        float *d_q, error *err);
-    /* Logits (m, V) become weights[i] * softmax(row i). */
+    /* Logits (m, V) become factors[i] * softmax(row i). */
     void (*softmax_rows)(backend_context *c, float *logits, const logit_stats *stats,
-                         const double *weights, size_t m);
+                         const double *factors, size_t m);
 } backend;
 
 extern const backend backend_ref, backend_cpu;

@@ -120,4 +120,12 @@ const backend backend_cpu = {
     .keep = cpu_keep,
     .attend = cpu_attend,
     .stats = stats,
+    .fetch = cpu_fetch,
+    .gated_keep = cpu_gated_keep,
+    .gate_back = cpu_gate_back,
+    .product_back = cpu_product_back,
+    .norm_back = cpu_norm_back,
+    .rotate_back = cpu_rotate_back,
+    .attend_back = cpu_attend_back,
+    .softmax_rows = cpu_softmax_rows,
 };

@@ -59,11 +59,32 @@ int cpu_product(backend_context *c, const backend_weight *w, const float *x, siz
 
 int cpu_gated(backend_context *c, const backend_weight *w, const float *x, size_t m,
               float *y, error *err);
+int cpu_gated_keep(backend_context *c, const backend_weight *w, const float *x, size_t m,
+                   float *both, float *y, error *err);
 
-/* cpu_attention.c */
+/* cpu_backward.c */
+void cpu_gate_back(backend_context *c, const float *dy, size_t m, size_t F, float *both);
+int cpu_product_back(backend_context *c, const backend_weight *w, const float *dy,
+                     size_t m, float *dx, bool add, error *err);
+void cpu_norm_back(backend_context *c, const float *x, const float *w, const float *dy,
+                   size_t m, float *dx);
+void cpu_rotate_back(backend_context *c, float *dx, size_t stride, size_t n_heads,
+                     size_t m, const size_t *at, const float *cosine, const float *sine);
+void cpu_softmax_rows(backend_context *c, float *logits, const logit_stats *stats,
+                      const double *factors, size_t m);
+
+/* cpu_attention_back.c */
+int cpu_attend_back(backend_context *c, const attention *a, const float *d_out,
+                    float *d_q, error *err);
+
+/* cpu_attention.c: the layout of keys, and */
+size_t cpu_key_width(const kernels *k, size_t capacity);
+size_t cpu_key_floats(const kernels *k, const model_shape *s, size_t capacity);
 size_t cpu_kv_floats(const model_shape *shape, size_t capacity);
 void cpu_keep(backend_context *c, const float *k, const float *v, size_t stride,
               const kv_target *targets, size_t n_targets);
+void cpu_fetch(backend_context *c, const kv_target *from, float *k, float *v,
+               size_t stride);
 int cpu_attend(backend_context *c, const attention *a, error *err);
 
 #endif

@@ -1,22 +1,13 @@
 /* The reference backend: plain C, one loop per operation, sums in double. It is the
  * specification that the other backends are held to, and stays as slow as it is clear.
+ * Gradients are in backend_ref_back.c.
  *
  * Keys and values of a block: k (Hkv, capacity, D), then v (Hkv, capacity, D). */
-#include "backend.h"
+#include "backend_ref.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct backend_weight {
-    size_t n_in, n_out;
-    float *w;    /* (n_out, n_in) */
-    float *bias; /* (n_out) */
-};
-
-struct backend_context {
-    model_shape shape;
-};
 
 static void weight_free(backend_weight *w)
 {
@@ -115,8 +106,8 @@ static void norm(backend_context *c, const float *x, const float *w, size_t m, f
     }
 }
 
-static int product(backend_context *c, const backend_weight *w, const float *x, size_t m,
-                   float *y, bool add, error *err)
+int ref_product(backend_context *c, const backend_weight *w, const float *x, size_t m,
+                float *y, bool add, error *err)
 {
     (void)c;
     (void)err;
@@ -139,7 +130,7 @@ static int gated(backend_context *c, const backend_weight *w, const float *x, si
     if (both == NULL)
         return error_memory(err, w->n_out * sizeof(*both));
     for (size_t i = 0; i < m; i++) {
-        product(c, w, x + i * w->n_in, 1, both, false, err);
+        ref_product(c, w, x + i * w->n_in, 1, both, false, err);
         for (size_t j = 0; j < F; j++) {
             double z = (double)both[j];
             y[i * F + j] = (float)(z / (1 + exp(-z)) * (double)both[F + j]);
@@ -183,10 +174,22 @@ static void keep(backend_context *c, const float *k, const float *v, size_t stri
             }
 }
 
+static void fetch(backend_context *c, const kv_target *from, float *k, float *v,
+                  size_t stride)
+{
+    size_t D = c->shape.D, Hkv = c->shape.Hkv;
+    for (size_t i = 0; i < from->m; i++, k += stride, v += stride)
+        for (size_t h = 0; h < Hkv; h++) {
+            const float *at = from->kv + (h * from->capacity + from->offset + i) * D;
+            memcpy(k + h * D, at, D * sizeof(float));
+            memcpy(v + h * D, at + Hkv * from->capacity * D, D * sizeof(float));
+        }
+}
+
 /* Scores of one query against the keys of one span that it may see, from score[first];
  * returns the largest. */
-static double score_span(const attention *a, const kv_span *s, size_t i, size_t h,
-                         size_t kv_head, size_t D, double *score, double max)
+double ref_score_span(const attention *a, const kv_span *s, size_t i, size_t h,
+                      size_t kv_head, size_t D, double *score, double max)
 {
     const float *q = a->q + i * a->q_stride + h * D;
     const float *k = s->kv + kv_head * s->capacity * D;
@@ -200,7 +203,7 @@ static double score_span(const attention *a, const kv_span *s, size_t i, size_t 
     return max;
 }
 
-static bool sees(const kv_span *s, size_t i)
+bool ref_sees(const kv_span *s, size_t i)
 {
     return s->q_begin <= i && i < s->q_end;
 }
@@ -213,14 +216,15 @@ static void attend_one(const model_shape *shape, const attention *a, size_t i, s
     const kv_span *end = a->spans + a->n_spans;
     double max = -INFINITY, total = 0;
     for (const kv_span *s = a->spans; s < end; s++)
-        if (sees(s, i))
-            max = score_span(a, s, i, h, kv_head, D, score, max);
+        if (ref_sees(s, i))
+            max = ref_score_span(a, s, i, h, kv_head, D, score, max);
     for (size_t j = 0; j < n; j++)
         total += score[j] = exp(score[j] - max);
     memset(sum, 0, D * sizeof(*sum));
     for (const kv_span *s = a->spans; s < end; s++) {
         const float *v = s->kv + (shape->Hkv + kv_head) * s->capacity * D;
-        for (size_t j = 0; sees(s, i) && j < s->n_keys && s->first + j < n; j++, v += D)
+        for (size_t j = 0; ref_sees(s, i) && j < s->n_keys && s->first + j < n;
+             j++, v += D)
             for (size_t d = 0; d < D; d++)
                 sum[d] += score[s->first + j] * (double)v[d];
     }
@@ -276,11 +280,19 @@ const backend backend_ref = {
     .describe = describe,
     .embed = embed,
     .norm = norm,
-    .product = product,
+    .product = ref_product,
     .gated = gated,
     .rotate = rotate,
     .kv_floats = kv_floats,
     .keep = keep,
     .attend = attend,
     .stats = stats,
+    .fetch = fetch,
+    .gated_keep = ref_gated_keep,
+    .gate_back = ref_gate_back,
+    .product_back = ref_product_back,
+    .norm_back = ref_norm_back,
+    .rotate_back = ref_rotate_back,
+    .attend_back = ref_attend_back,
+    .softmax_rows = ref_softmax_rows,
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -280,6 +281,18 @@ size_t utf8_check(const char *s, size_t n)
     return n;
 }
 
+int utf8_mend(text *out, const char *s, size_t n, error *err)
+{
+    for (size_t good; n; s += good + 1, n -= good + 1) {
+        good = utf8_check(s, n);
+        TRY(text_add(out, s, good, err));
+        if (good == n)
+            return 0;
+        TRY(text_add_string(out, UTF8_REPLACEMENT, err));
+    }
+    return 0;
+}
+
 /* ---- SHA-256 ---- */
 
 int sha256_begin(sha256 *h, error *err)
@@ -326,6 +339,13 @@ int sha256_hex(const void *bytes, size_t n, char hex[SHA256_HEX], error *err)
         return rc;
     }
     return sha256_end(&h, hex, err);
+}
+
+double clock_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 uint64_t seed_mix(uint64_t seed, uint64_t value)

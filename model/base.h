@@ -103,6 +103,9 @@ int file_read(const char *path, size_t limit, char **out, size_t *n, error *err)
 /* Index of the first byte that is not part of well-formed UTF-8 (RFC 3629: no surrogates,
  * no overlong forms), or n when all are. */
 size_t utf8_check(const char *s, size_t n);
+#define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+/* Append the bytes, each that is not part of well-formed UTF-8 replaced by U+FFFD. */
+int utf8_mend(text *out, const char *s, size_t n, error *err);
 
 /* ---- SHA-256, for content addresses ---- */
 
@@ -120,6 +123,9 @@ int sha256_hex(const void *bytes, size_t n, char hex[SHA256_HEX], error *err);
 /* A 64-bit mix of `seed` and `value` (splitmix64 finaliser, Steele et al. 2014):
  * independent streams for gsl_rng from one user seed. */
 uint64_t seed_mix(uint64_t seed, uint64_t value);
+
+/* Seconds on a clock that only goes forward, for durations. */
+double clock_seconds(void);
 
 /* ---- Nearest name, for "did you mean" ---- */
 

@@ -29,19 +29,19 @@ static size_t padded_head(const model_shape *s)
 }
 
 /* Positions per panel of keys: short blocks do with half. */
-static size_t key_width(const kernels *k, size_t capacity)
+size_t cpu_key_width(const kernels *k, size_t capacity)
 {
     return capacity <= k->lanes ? k->lanes : k->panel;
 }
 
-static size_t key_floats(const kernels *k, const model_shape *s, size_t capacity)
+size_t cpu_key_floats(const kernels *k, const model_shape *s, size_t capacity)
 {
-    return round_up(capacity, key_width(k, capacity)) * s->D;
+    return round_up(capacity, cpu_key_width(k, capacity)) * s->D;
 }
 
 size_t cpu_kv_floats(const model_shape *shape, size_t capacity)
 {
-    size_t keys = key_floats(kernels_best(), shape, capacity);
+    size_t keys = cpu_key_floats(kernels_best(), shape, capacity);
     return round_up(shape->Hkv * (keys + capacity * padded_head(shape)), KERNEL_LANES);
 }
 
@@ -49,8 +49,9 @@ static void keep_one(const backend_context *c, const float *k, const float *v,
                      size_t stride, const kv_target *t)
 {
     const model_shape *s = &c->shape;
-    size_t width = key_width(c->kernels, t->capacity), D = s->D, padded = padded_head(s);
-    size_t keys = key_floats(c->kernels, s, t->capacity);
+    size_t width = cpu_key_width(c->kernels, t->capacity), D = s->D,
+           padded = padded_head(s);
+    size_t keys = cpu_key_floats(c->kernels, s, t->capacity);
     float *values = t->kv + s->Hkv * keys;
     for (size_t h = 0; h < s->Hkv; h++)
         for (size_t i = 0; i < t->m; i++) {
@@ -75,6 +76,24 @@ void cpu_keep(backend_context *c, const float *k, const float *v, size_t stride,
             row += targets[i].m;
         keep_one(c, k + row * stride, v + row * stride, stride, &targets[t]);
     }
+}
+
+void cpu_fetch(backend_context *c, const kv_target *from, float *k, float *v,
+               size_t stride)
+{
+    const model_shape *s = &c->shape;
+    size_t width = cpu_key_width(c->kernels, from->capacity), D = s->D;
+    size_t padded = padded_head(s), keys = cpu_key_floats(c->kernels, s, from->capacity);
+    const float *values = from->kv + s->Hkv * keys;
+    for (size_t h = 0; h < s->Hkv; h++)
+        for (size_t i = 0; i < from->m; i++) {
+            size_t at = from->offset + i;
+            const float *key = from->kv + h * keys + at / width * width * D + at % width;
+            for (size_t d = 0; d < D; d++)
+                k[i * stride + h * D + d] = key[d * width];
+            memcpy(v + i * stride + h * D, values + (h * from->capacity + at) * padded,
+                   D * sizeof(float));
+        }
 }
 
 /* The part of a span that matters to queries [begin, end). */
@@ -113,10 +132,10 @@ static void attend_range(const backend_context *c, const attention *a,
             continue;
         /* Whole vectors of keys: what this writes beyond n_keys, a later span or the
          * softmax overwrites. */
-        size_t width = key_width(k, p->capacity);
+        size_t width = cpu_key_width(k, p->capacity);
         k->product(o.end - o.begin, round_up(o.n_keys, k->lanes), D,
                    a->q + o.begin * a->q_stride + h * D, a->q_stride,
-                   p->kv + kv_head * key_floats(k, s, p->capacity), width, D * width,
+                   p->kv + kv_head * cpu_key_floats(k, s, p->capacity), width, D * width,
                    scores + (o.begin - range[0]) * ld + p->first, ld, PRODUCT_SET);
     }
     for (size_t i = range[0]; i < range[1]; i++) {
@@ -127,7 +146,7 @@ static void attend_range(const backend_context *c, const attention *a,
     for (const kv_span *p = a->spans; p < a->spans + a->n_spans; p++) {
         if (!overlap_of(a, p, range, &o))
             continue;
-        const float *values = p->kv + s->Hkv * key_floats(k, s, p->capacity) +
+        const float *values = p->kv + s->Hkv * cpu_key_floats(k, s, p->capacity) +
                               kv_head * p->capacity * padded;
         k->product(o.end - o.begin, D, o.n_keys,
                    scores + (o.begin - range[0]) * ld + p->first, ld, values, padded,

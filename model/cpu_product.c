@@ -78,6 +78,13 @@ static void start_bias(const float *bias, size_t m, size_t n, float *y, size_t l
             y[i * ldy + j] = (add ? y[i * ldy + j] : 0) + bias[j];
 }
 
+/* Where a product goes. */
+typedef struct product_to {
+    float *y;    /* (m, n_out), or (m, n_out / 2) of a gated weight */
+    float *both; /* gated: NULL, or (m, n_out) for what is before the gate */
+    bool add;
+} product_to;
+
 /* ---- Our kernels ---- */
 
 static void kernels_task(const backend_context *c, const backend_weight *w,
@@ -97,6 +104,28 @@ static void kernels_task(const backend_context *c, const backend_weight *w,
 
 /* Pair by pair of panels: the two go to `room` (n_rows, 2 panels), which is still in the
  * nearest caches when the gate is applied. */
+/* As above, but the gate and what it gates go to `both` (m, 2 F), to stay. */
+static void kernels_keep_task(const backend_context *c, const backend_weight *w,
+                              const float *x, float *y, float *both, task t)
+{
+    const kernels *k = c->kernels;
+    size_t F = w->n_out / 2, unit = w->unit;
+    for (size_t u = t.unit; u < t.unit + t.n_units; u++) {
+        size_t column = u * unit, n = F - column < unit ? F - column : unit;
+        float *halves = both + t.row * 2 * F + column;
+        for (size_t half = 0; half < 2; half++) {
+            if (w->bias != NULL)
+                start_bias(w->bias + half * F + column, t.n_rows, n, halves + half * F,
+                           2 * F, false);
+            k->product(t.n_rows, n, w->n_in, x + t.row * w->n_in, w->n_in,
+                       w->packed.floats + (2 * u + half) * w->unit_floats, unit,
+                       w->unit_floats, halves + half * F, 2 * F,
+                       w->bias != NULL ? PRODUCT_GROW : PRODUCT_SET);
+        }
+        k->silu_gate(halves, halves + F, t.n_rows, n, 2 * F, y + t.row * F + column, F);
+    }
+}
+
 static void kernels_gated_task(const backend_context *c, const backend_weight *w,
                                const float *x, float *y, float *room, task t)
 {
@@ -149,7 +178,7 @@ static void put(const float *from, size_t n_rows, size_t n, size_t unit, float *
 
 /* room: (2 ROWS, unit), then (ROWS, n_in). */
 static int onednn_task(const backend_context *c, const backend_weight *w, const float *x,
-                       float *y, bool add, float *room, task t)
+                       const product_to *to_where, float *room, task t)
 {
     size_t width = w->gated ? w->n_out / 2 : w->n_out, half = ONEDNN_ROWS * w->unit;
     for (size_t row = t.row; row < t.row + t.n_rows; row += ONEDNN_ROWS) {
@@ -158,14 +187,19 @@ static int onednn_task(const backend_context *c, const backend_weight *w, const 
         const float *block = block_of_rows(w, x, row, n_rows, room + 2 * half);
         for (size_t u = t.unit; u < t.unit + t.n_units; u++) {
             size_t column = u * w->unit, n = width - column;
-            float *to = y + row * width + column;
+            float *to = to_where->y + row * width + column;
             n = n < w->unit ? n : w->unit;
             TRY(onednn_unit(w, block, w->gated ? 2 * u : u, column, n, room));
             if (w->gated) {
                 TRY(onednn_unit(w, block, 2 * u + 1, width + column, n, room + half));
                 c->kernels->silu_gate(room, room + half, n_rows, n, w->unit, to, width);
             } else {
-                put(room, n_rows, n, w->unit, to, width, add);
+                put(room, n_rows, n, w->unit, to, width, to_where->add);
+            }
+            if (to_where->both != NULL) {
+                float *halves = to_where->both + row * 2 * width + column;
+                put(room, n_rows, n, w->unit, halves, 2 * width, false);
+                put(room + half, n_rows, n, w->unit, halves + width, 2 * width, false);
             }
         }
     }
@@ -183,20 +217,22 @@ static size_t room_floats(const backend_weight *w, const task_grid *g)
 }
 
 static int run_task(const backend_context *c, const backend_weight *w, const float *x,
-                    float *y, bool add, task t)
+                    const product_to *to, task t)
 {
     float *room = c->scratch[omp_get_thread_num()].floats;
     if (w->onednn != NULL)
-        return onednn_task(c, w, x, y, add, room, t);
-    if (w->gated)
-        kernels_gated_task(c, w, x, y, room, t);
+        return onednn_task(c, w, x, to, room, t);
+    if (to->both != NULL)
+        kernels_keep_task(c, w, x, to->y, to->both, t);
+    else if (w->gated)
+        kernels_gated_task(c, w, x, to->y, room, t);
     else
-        kernels_task(c, w, x, y, add, t);
+        kernels_task(c, w, x, to->y, to->add, t);
     return 0;
 }
 
 static int run_tasks(backend_context *c, const backend_weight *w, const float *x,
-                     size_t m, float *y, bool add, error *err)
+                     size_t m, const product_to *to, error *err)
 {
     task_grid g = cut(c, w, m);
     bool large = m * w->n_in * w->n_out > SMALL_PRODUCT;
@@ -204,7 +240,7 @@ static int run_tasks(backend_context *c, const backend_weight *w, const float *x
     TRY(cpu_scratch_grow(c, room_floats(w, &g), err));
 #pragma omp parallel for schedule(dynamic) num_threads((int)c->n_threads) if (large)
     for (size_t t = 0; t < g.n_blocks * g.n_groups; t++) {
-        int rc = run_task(c, w, x, y, add, task_at(&g, t));
+        int rc = run_task(c, w, x, to, task_at(&g, t));
         if (rc < 0)
             atomic_store(&failed, rc);
     }
@@ -217,11 +253,17 @@ static int run_tasks(backend_context *c, const backend_weight *w, const float *x
 int cpu_product(backend_context *c, const backend_weight *w, const float *x, size_t m,
                 float *y, bool add, error *err)
 {
-    return run_tasks(c, w, x, m, y, add, err);
+    return run_tasks(c, w, x, m, &(product_to){.y = y, .add = add}, err);
 }
 
 int cpu_gated(backend_context *c, const backend_weight *w, const float *x, size_t m,
               float *y, error *err)
 {
-    return run_tasks(c, w, x, m, y, false, err);
+    return run_tasks(c, w, x, m, &(product_to){.y = y}, err);
+}
+
+int cpu_gated_keep(backend_context *c, const backend_weight *w, const float *x, size_t m,
+                   float *both, float *y, error *err)
+{
+    return run_tasks(c, w, x, m, &(product_to){.y = y, .both = both}, err);
 }

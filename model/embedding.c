@@ -142,17 +142,18 @@ static int rank(ranking *r, size_t n, int32_t *ids, double *values, error *err)
                          V);
     if (!size_mul(n, r->k, &total))
         return error_memory(err, SIZE_MAX);
-    int rc = 0;
+    int rc;
     r->ids = array_new(total, sizeof(*r->ids));
     r->values = array_new(total, sizeof(*r->values));
-    if (r->ids == NULL || r->values == NULL)
+    if (r->ids == NULL || r->values == NULL) {
         rc = error_memory(err, total * sizeof(*r->values));
-    if (rc == 0)
-        rc = rank_chunks(r, n, err);
-    if (rc == 0)
-        memcpy(ids, r->ids, total * sizeof(*ids));
-    if (rc == 0 && values != NULL)
+        goto out;
+    }
+    TRY_OUT(rc, rank_chunks(r, n, err));
+    memcpy(ids, r->ids, total * sizeof(*ids));
+    if (values != NULL)
         memcpy(values, r->values, total * sizeof(*values));
+out:
     free(r->ids);
     free(r->values);
     return rc;

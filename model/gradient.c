@@ -352,7 +352,8 @@ static int hand_over(const job *j, row_score *out, error *err)
     TRY(round_sums(j->place_sums, j->n_place_sums, q->place_gradients, "place", C, err));
     TRY(round_sums(j->prefix_sums, j->n_prefix_sums, q->prefix_gradient, "virtual token",
                    width, err));
-    memcpy(out, j->scores, j->set.n * sizeof(*out));
+    for (size_t i = 0; i < j->set.n; i++)
+        out[i] = j->scores[i];
     return 0;
 }
 

@@ -131,7 +131,9 @@ typedef void tile_function(size_t k, const float *a, size_t lda, const float *b,
 /* clang-format off: it does not settle on these lists */
 #define TILES(ROWS) TILE(ROWS, 1) TILE(ROWS, 2)
 TILES(1)
-TILES(2) TILES(3) TILES(4)
+TILES(2)
+TILES(3)
+TILES(4)
 #if defined(__AVX2__)
     TILES(5) TILES(6)
 #endif
@@ -309,6 +311,26 @@ static float softmax(float *x, size_t n, size_t n_padded, float scale)
     return sum_lanes(sum);
 }
 
+static float exp_scaled(float *x, size_t n, float shift, float factor_in, float factor)
+{
+    vec sum = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vec p = exp_vec((load(x + i) - shift) * factor_in) * factor;
+        store(x + i, p);
+        sum += p;
+    }
+    if (i < n) {
+        float rest[LANES] = {0};
+        memcpy(rest, x + i, (n - i) * sizeof(float));
+        store(rest, exp_vec((load(rest) - shift) * factor_in) * factor);
+        memcpy(x + i, rest, (n - i) * sizeof(float));
+        memset(rest + (n - i), 0, (LANES - (n - i)) * sizeof(float));
+        sum += load(rest);
+    }
+    return sum_lanes(sum);
+}
+
 static void scale(float *x, size_t n, float factor)
 {
     for (size_t i = 0; i < n; i++)
@@ -339,6 +361,125 @@ static void silu_gate(const float *gate, const float *up, size_t m, size_t n, si
 {
     for (size_t i = 0; i < m; i++)
         silu_row(gate + i * ld, up + i * ld, n, y + i * ldy);
+}
+
+/* ---- Gradients ---- */
+
+/* dx += f w dy - f^3 / n (sum w dy x) x, f = 1 / sqrt(mean(x^2) + eps). */
+static void rms_norm_back(const float *x, const float *w, const float *dy, size_t n,
+                          float eps, float *dx)
+{
+    vec squares = {0}, dots = {0};
+    size_t i = 0, whole = n / LANES * LANES;
+    for (; i < whole; i += LANES) {
+        vec v = load(x + i);
+        squares = multiply_add(v, v, squares);
+        dots = multiply_add(v, load(w + i) * load(dy + i), dots);
+    }
+    float square = sum_lanes(squares), dot = sum_lanes(dots);
+    for (; i < n; i++) {
+        square += x[i] * x[i];
+        dot += x[i] * w[i] * dy[i];
+    }
+    float f = 1.0f / sqrtf(square / (float)n + eps);
+    float back = f * f * f / (float)n * dot;
+    for (i = 0; i < whole; i += LANES)
+        store(dx + i,
+              load(dx + i) + (f * load(w + i) * load(dy + i) - back * load(x + i)));
+    for (; i < n; i++)
+        dx[i] += f * w[i] * dy[i] - back * x[i];
+}
+
+static void rotate_back(float *x, const float *cosine, const float *sine, size_t half)
+{
+    size_t i = 0;
+    for (; i + LANES <= half; i += LANES) {
+        vec a = load(x + i), b = load(x + half + i);
+        vec c = load(cosine + i), s = load(sine + i);
+        store(x + i, a * c + b * s);
+        store(x + half + i, b * c - a * s);
+    }
+    for (; i < half; i++) {
+        float a = x[i], b = x[half + i];
+        x[i] = a * cosine[i] + b * sine[i];
+        x[half + i] = b * cosine[i] - a * sine[i];
+    }
+}
+
+/* silu'(z) = s (1 + z (1 - s)), s = 1 / (1 + exp(-z)). */
+INLINE void silu_gate_back_vec(vec d, float *gate, float *up)
+{
+    vec z = load(gate), u = load(up), s = 1.0f / (1.0f + exp_vec(-z));
+    store(gate, d * u * s * (1.0f + z * (1.0f - s)));
+    store(up, d * z * s);
+}
+
+static void silu_gate_back(const float *dy, size_t n, float *gate, float *up)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        silu_gate_back_vec(load(dy + i), gate + i, up + i);
+    if (i < n) {
+        float d[LANES] = {0}, g[LANES] = {0}, u[LANES] = {0};
+        size_t rest = (n - i) * sizeof(float);
+        memcpy(d, dy + i, rest);
+        memcpy(g, gate + i, rest);
+        memcpy(u, up + i, rest);
+        silu_gate_back_vec(load(d), g, u);
+        memcpy(gate + i, g, rest);
+        memcpy(up + i, u, rest);
+    }
+}
+
+/* ---- Turning ---- */
+
+#if defined(__AVX__)
+enum { TURN = 8 };
+
+/* An 8 x 8 block: pairs of rows interleaved, then pairs of pairs, then halves. */
+INLINE void turn_block(const float *from, size_t ldf, float *to, size_t ldt)
+{
+    __m256 r[8], t[8];
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(from + (size_t)i * ldf);
+    for (int i = 0; i < 4; i++) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + (size_t)i * ldt,
+                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(to + (size_t)(i + 4) * ldt,
+                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+#else
+enum { TURN = 4 };
+
+INLINE void turn_block(const float *from, size_t ldf, float *to, size_t ldt)
+{
+    for (size_t i = 0; i < TURN; i++)
+        for (size_t j = 0; j < TURN; j++)
+            to[j * ldt + i] = from[i * ldf + j];
+}
+#endif
+
+static void turn(const float *from, size_t n_rows, size_t n_columns, size_t ldf,
+                 float *to, size_t ldt)
+{
+    size_t rows = n_rows / TURN * TURN, columns = n_columns / TURN * TURN;
+    for (size_t i = 0; i < rows; i += TURN)
+        for (size_t j = 0; j < columns; j += TURN)
+            turn_block(from + i * ldf + j, ldf, to + j * ldt + i, ldt);
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t j = i < rows ? columns : 0; j < n_columns; j++)
+            to[j * ldt + i] = from[i * ldf + j];
 }
 
 /* Largest value and whether all are numbers. */
@@ -407,5 +548,10 @@ const kernels JOIN(kernels_, KERNEL_SET) = {
     .scale = scale,
     .silu_gate = silu_gate,
     .stats = stats,
+    .exp_scaled = exp_scaled,
+    .turn = turn,
+    .rms_norm_back = rms_norm_back,
+    .rotate_back = rotate_back,
+    .silu_gate_back = silu_gate_back,
     .exponential = exponential,
 };

@@ -65,6 +65,24 @@ typedef struct kernels {
 
     void (*stats)(const float *logits, size_t n, logit_stats *out);
 
+    /* x[i] = factor * exp((x[i] - shift) * scale). Returns the sum of the results. */
+    float (*exp_scaled)(float *x, size_t n, float shift, float scale, float factor);
+
+    /* to (n_columns, n_rows; row stride ldt) = the transpose of from (n_rows, n_columns;
+     * ldf). */
+    void (*turn)(const float *from, size_t n_rows, size_t n_columns, size_t ldf,
+                 float *to, size_t ldt);
+
+    /* Gradients: d(loss)/d(input) from d(loss)/d(output). */
+
+    /* dx[i] += at x, of rms_norm(x, w), given dy (n). */
+    void (*rms_norm_back)(const float *x, const float *w, const float *dy, size_t n,
+                          float eps, float *dx);
+    /* The transpose of rotate. */
+    void (*rotate_back)(float *x, const float *cosine, const float *sine, size_t half);
+    /* gate and up (n) become their own gradients, given dy (n) at silu(gate) * up. */
+    void (*silu_gate_back)(const float *dy, size_t n, float *gate, float *up);
+
     /* y[i] = exp(x[i]), relative error below 2.5e-7 for x in [-87.3, 88]; 0 below. */
     void (*exponential)(const float *x, size_t n, float *y);
 } kernels;

@@ -128,7 +128,10 @@ static void *handle(const float *p)
     return cast.out;
 }
 
-int onednn_pack(const onednn_product *p, const float *plain, float *packed, error *err)
+/* From one of the product's two layouts of W to the other. */
+static int turn_layout(const onednn_product *p, const dnnl_memory_desc_t *from_layout,
+                       const float *from_floats, const dnnl_memory_desc_t *to_layout,
+                       float *to_floats, const char *doing, error *err)
 {
     dnnl_primitive_desc_t descriptor = NULL;
     dnnl_primitive_t reorder = NULL;
@@ -136,12 +139,12 @@ int onednn_pack(const onednn_product *p, const float *plain, float *packed, erro
     dnnl_memory_t from = NULL, to = NULL;
     dnnl_status_t status = dnnl_stream_create(&stream, p->engine, 0);
     if (status == dnnl_success)
-        status = dnnl_memory_create(&from, &p->plain, p->engine, handle(plain));
+        status = dnnl_memory_create(&from, from_layout, p->engine, handle(from_floats));
     if (status == dnnl_success)
-        status = dnnl_memory_create(&to, &p->packed, p->engine, packed);
+        status = dnnl_memory_create(&to, to_layout, p->engine, to_floats);
     if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&descriptor, &p->plain, p->engine,
-                                                    &p->packed, p->engine, NULL);
+        status = dnnl_reorder_primitive_desc_create(&descriptor, from_layout, p->engine,
+                                                    to_layout, p->engine, NULL);
     if (status == dnnl_success)
         status = dnnl_primitive_create(&reorder, descriptor);
     int threads = limit_threads(1);
@@ -157,7 +160,17 @@ int onednn_pack(const onednn_product *p, const float *plain, float *packed, erro
     dnnl_memory_destroy(from);
     dnnl_memory_destroy(to);
     dnnl_stream_destroy(stream);
-    return check(status, "packing weights", err);
+    return check(status, doing, err);
+}
+
+int onednn_pack(const onednn_product *p, const float *plain, float *packed, error *err)
+{
+    return turn_layout(p, &p->plain, plain, &p->packed, packed, "packing weights", err);
+}
+
+int onednn_unpack(const onednn_product *p, const float *packed, float *plain, error *err)
+{
+    return turn_layout(p, &p->packed, packed, &p->plain, plain, "unpacking weights", err);
 }
 
 /* What one thread executes with. */

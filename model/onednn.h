@@ -22,6 +22,9 @@ size_t onednn_packed_floats(const onednn_product *p);
 /* Pack W, plain (n, n_in). */
 int onednn_pack(const onednn_product *p, const float *plain, float *packed, error *err);
 
+/* The reverse. */
+int onednn_unpack(const onednn_product *p, const float *packed, float *plain, error *err);
+
 int onednn_run(const onednn_product *p, const float *x, const float *packed, float *y,
                error *err);
 

@@ -6,7 +6,7 @@
 
 static bool is_better(const float *x, int32_t a, int32_t b)
 {
-    return x[a] > x[b] || (x[a] == x[b] && a < b);
+    return x[a] != x[b] ? x[a] > x[b] : a < b;
 }
 
 /* Put `id` in place `at` of the heap ids[0..n), and let it sink. */

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 others='model/*.h evolve/*.h prefix/*.h rater/*.h'
 declare -A may=(
     [model]=''
-    [prefix]='model/model.h model/base.h model/tokenizer.h'
+    [prefix]='model/model.h model/base.h model/tokenizer.h model/safetensors.h'
     [evolve]='model/base.h'
     [rater]='model/model.h model/base.h model/tokenizer.h'
     [experiments/definition]="$others"

@@ -124,8 +124,11 @@ static int check_application(const variation *v, const variation_operator *op, g
                    : op->kind == GENE_VECTOR ? 5
                                              : 3 + gsl_rng_uniform_int(v->rng, 2);
     error err = {0};
+    bool able = operator_able(op, v, which, g);
     int rc = op->apply(v, g, which, &err);
     assert_true(rc == 0 || rc == 1);
+    if (rc == 1 && !able)
+        fail_msg("%s was called unable, yet it changed %s", op->name, before);
     assert_lawful(g);
     char *after = key_of(g), *bones_after = skeleton(&g->genes[0]);
     if ((strcmp(before, after) != 0) != (rc == 1))
@@ -339,6 +342,68 @@ static void operators_that_cannot_apply_get_no_rate(void **state)
     assert_float_equal(sum, 1, 1e-12);
 }
 
+static size_t arm_named(const bandit *b, const char *name)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (strcmp(b->rates[i].name, name) == 0)
+            return i;
+    fail_msg("no arm %s", name);
+    return 0;
+}
+
+static void operators_without_anything_to_act_on_hold_no_share(void **state)
+{
+    (void)state;
+    static const char *const idle[] = {"demo_drop", "demo_swap", "demo_reorder"};
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    genome bare = make("Say it now", false), other = make("Do it", false);
+    const genome *others[] = {&other};
+    proposer from = {.words = propose};
+    variation v = {&spec, rng, &from, others, 1};
+    bandit b;
+    bandit_init(&b, &spec, &from);
+    uint32_t able = bandit_able(&b, &v, &bare);
+    for (size_t i = 0; i < 3; i++)
+        assert_false(able >> arm_named(&b, idle[i]) & 1);
+    assert_int_equal(able | 7u << arm_named(&b, "demo_drop"), (1u << b.n) - 1);
+    double before = b.rates[arm_named(&b, "demo_add")].rate, sum = 0;
+    bandit_share(&b, able);
+    for (size_t i = 0; i < b.n; i++) {
+        assert_int_equal(b.rates[i].rate > 0, able >> i & 1);
+        sum += b.rates[i].rate;
+    }
+    assert_float_equal(sum, 1, 1e-12);
+    assert_true(b.rates[arm_named(&b, "demo_add")].rate > before);
+    size_t drawn[BANDIT_MOST] = {0};
+    for (int i = 0; i < 20000; i++)
+        drawn[bandit_draw(&b, able, rng)]++;
+    for (size_t i = 0; i < b.n; i++)
+        assert_float_equal((double)drawn[i] / 20000, b.rates[i].rate, 0.015);
+    bandit_share(&b, UINT32_MAX); /* back with what they had */
+    assert_float_equal(b.rates[arm_named(&b, "demo_add")].rate, before, 1e-12);
+    genome_free(&bare);
+    genome_free(&other);
+    gsl_rng_free(rng);
+}
+
+static void only_the_last_word_left_cannot_be_deleted_or_swapped(void **state)
+{
+    (void)state;
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    genome g = make("Say", false);
+    variation v = {&spec, rng, NULL, NULL, 0};
+    assert_false(operator_able(operator_named("delete"), &v, 0, &g));
+    assert_false(operator_able(operator_named("swap"), &v, 0, &g));
+    assert_false(operator_able(operator_named("move"), &v, 0, &g));
+    assert_false(operator_able(operator_named("borrow"), &v, 0, &g));
+    assert_false(operator_able(operator_named("model"), &v, 0, &g));
+    assert_false(operator_able(operator_named("delete"), &v, 2, &g)); /* of demos */
+    assert_true(operator_able(operator_named("duplicate"), &v, 0, &g));
+    assert_true(operator_able(operator_named("lexicon"), &v, 0, &g));
+    genome_free(&g);
+    gsl_rng_free(rng);
+}
+
 static void rates_follow_rewards_and_keep_a_floor(void **state)
 {
     (void)state;
@@ -369,6 +434,8 @@ int main(void)
         cmocka_unit_test(crossover_keeps_laws_and_frozen_words),
         cmocka_unit_test(crossover_keeps_what_the_parents_share),
         cmocka_unit_test(operators_that_cannot_apply_get_no_rate),
+        cmocka_unit_test(operators_without_anything_to_act_on_hold_no_share),
+        cmocka_unit_test(only_the_last_word_left_cannot_be_deleted_or_swapped),
         cmocka_unit_test(rates_follow_rewards_and_keep_a_floor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,8 @@
 /* Every operation of the cpu backend, with each call it may choose for products, against
  * the reference backend over odd shapes; and that a row's result does not depend on the
  * rows around it, bit for bit. */
+#include "ops_fixture.h"
 #include "scratch.h"
-
-#include "../model/backend.h"
-#include "../model/backend_cpu.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,83 +14,11 @@
 #include <cmocka.h>
 #include <gsl/gsl_rng.h>
 
-/* Odd on purpose: no dimension fills a vector, a panel or a tile. */
-static const model_shape shapes[] = {
-    {.L = 1, .C = 20, .H = 4, .Hkv = 2, .D = 6, .F = 13, .V = 37, .n_rot = 4},
-    {.L = 1, .C = 65, .H = 3, .Hkv = 1, .D = 20, .F = 300, .V = 515, .n_rot = 20},
-    {.L = 1, .C = 700, .H = 5, .Hkv = 5, .D = 64, .F = 70, .V = 100, .n_rot = 64},
-};
-enum { N_SHAPES = sizeof(shapes) / sizeof(*shapes) };
 static const size_t row_counts[] = {1, 3, 14, 33, 100};
 enum { N_COUNTS = sizeof(row_counts) / sizeof(*row_counts), MAX_M = 100 };
 static const product_kind kinds[] = {PRODUCT_KERNELS, PRODUCT_ONEDNN};
 
-static gsl_rng *rng;
-
-static float *floats(size_t n, double scale)
-{
-    float *x = array_new(n, sizeof(*x));
-    assert_non_null(x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = (float)(scale * (2 * gsl_rng_uniform(rng) - 1));
-    return x;
-}
-
-static void must(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
-
-static void assert_near(const float *a, const float *b, size_t n, double tolerance)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!(fabs((double)a[i] - (double)b[i]) <= tolerance))
-            fail_msg("element %zu: %.9g against %.9g", i, (double)a[i], (double)b[i]);
-}
-
-static backend_context *context(const backend *b, const model_shape *s, size_t n_threads)
-{
-    backend_context *c;
-    error err = {0};
-    must(b->context_new(&c, s, n_threads, &err), &err);
-    return c;
-}
-
 /* ---- Products ---- */
-
-/* A source of two tensors in memory, each with half of the rows. */
-typedef struct matrix {
-    gguf_tensor tensors[2], biases[2];
-    weight_source source;
-    float *w, *bias;
-} matrix;
-
-static void matrix_make(matrix *m, size_t n_in, size_t n_out, bool bias, bool gated)
-{
-    *m = (matrix){.w = floats(n_in * n_out, 1), .bias = floats(n_out, 1)};
-    m->source =
-        (weight_source){.n_parts = 2, .n_in = n_in, .n_out = n_out, .gated = gated};
-    size_t row = 0;
-    for (size_t i = 0; i < 2; i++) {
-        size_t rows = i == 0 ? n_out / 2 : n_out - n_out / 2;
-        m->tensors[i] = (gguf_tensor){.type = QUANT_F32,
-                                      .n_dims = 2,
-                                      .dims = {n_in, rows},
-                                      .data = m->w + row * n_in};
-        m->biases[i] = (gguf_tensor){
-            .type = QUANT_F32, .n_dims = 1, .dims = {rows}, .data = m->bias + row};
-        m->source.parts[i].weight = &m->tensors[i];
-        m->source.parts[i].bias = bias ? &m->biases[i] : NULL;
-        row += rows;
-    }
-}
-
-static void matrix_free(matrix *m)
-{
-    free(m->w);
-    free(m->bias);
-}
 
 typedef struct product_case {
     size_t n_in, n_out, width; /* width: of y */
@@ -105,7 +31,7 @@ static void run_product(const backend *b, backend_packer *p, const matrix *w,
 {
     backend_weight *packed;
     error err = {0};
-    backend_context *c = context(b, &shapes[0], n_threads);
+    backend_context *c = context(b, &ops_shapes[0], n_threads);
     must(b->weight_new(&packed, p, &w->source, &err), &err);
     if (k->gated)
         must(b->gated(c, packed, x, m, y, &err), &err);
@@ -169,7 +95,7 @@ static void stored_pairs_become_halves(void **state)
 {
     (void)state;
     matrix w;
-    float row[3], *expected;
+    float out[3], *expected;
     enum { IN = 3, OUT = 16 }; /* two parts of one head of 8, of which 6 turn */
     matrix_make(&w, IN, OUT, false, false);
     static const size_t stored[8] = {0, 2, 4, 1, 3, 5, 6, 7};
@@ -179,8 +105,8 @@ static void stored_pairs_become_halves(void **state)
     }
     for (size_t r = 0; r < OUT; r++) {
         expected = w.w + (r / 8 * 8 + stored[r % 8]) * IN;
-        weight_source_row(&w.source, r, row);
-        assert_memory_equal(row, expected, sizeof(row));
+        weight_source_row(&w.source, r, out);
+        assert_memory_equal(out, expected, sizeof(out));
     }
     matrix_free(&w);
 }
@@ -188,14 +114,14 @@ static void stored_pairs_become_halves(void **state)
 static void embedding_rows_are_found(void **state)
 {
     (void)state;
-    const model_shape *s = &shapes[1];
+    const model_shape *s = &ops_shapes[1];
     matrix w;
     matrix_make(&w, s->C, s->V, false, false);
     int32_t ids[40];
     float *y[2];
     error err = {0};
     for (int i = 0; i < 40; i++)
-        ids[i] = (int32_t)gsl_rng_uniform_int(rng, s->V);
+        ids[i] = (int32_t)gsl_rng_uniform_int(ops_rng, s->V);
     for (int b = 0; b < 2; b++) {
         const backend *which = b == 0 ? &backend_ref : &backend_cpu;
         backend_context *c = context(which, s, 2);
@@ -229,7 +155,7 @@ static void check_rows(const model_shape *s, size_t m)
     float *cosine = floats(MAX_M * half, 1), *sine = floats(MAX_M * half, 1);
     size_t at[MAX_M];
     for (size_t i = 0; i < m; i++)
-        at[i] = gsl_rng_uniform_int(rng, MAX_M);
+        at[i] = gsl_rng_uniform_int(ops_rng, MAX_M);
     memcpy(turned, heads, m * stride * sizeof(float));
     backend_ref.rotate(ref, heads, stride, s->H + s->Hkv, m, at, cosine, sine);
     backend_cpu.rotate(cpu, turned, stride, s->H + s->Hkv, m, at, cosine, sine);
@@ -254,77 +180,20 @@ static void check_rows(const model_shape *s, size_t m)
 static void row_operations_equal_the_reference(void **state)
 {
     (void)state;
-    for (size_t s = 0; s < N_SHAPES; s++)
+    for (size_t s = 0; s < N_OPS_SHAPES; s++)
         for (size_t m = 0; m < N_COUNTS; m++)
-            check_rows(&shapes[s], row_counts[m]);
+            check_rows(&ops_shapes[s], row_counts[m]);
 }
 
 /* ---- Attention ---- */
 
-/* Positions 0..total of `n_rows` rows that share their first `shared` tokens. Blocks: the
- * shared part in pieces of `piece`, then one block per row. Queries: every token. */
-typedef struct chain_case {
-    size_t shared, own, n_rows, piece;
-} chain_case;
-
-typedef struct chain_run {
-    const model_shape *shape;
-    const float *qkv; /* (shared + n_rows * own, stride) */
-    float *out;       /* (the same, H D) */
-} chain_run;
-
-static void add_block(const backend *b, backend_context *c, const chain_run *r,
-                      size_t token, size_t n, kv_span *span, size_t first)
-{
-    const model_shape *s = r->shape;
-    size_t Q = s->H * s->D, K = s->Hkv * s->D, stride = Q + 2 * K,
-           capacity = n + first % 3;
-    float *kv = array_new(b->kv_floats(s, capacity) + 64, sizeof(float));
-    assert_non_null(kv);
-    /* in two goes, as blocks of growing rows are filled */
-    size_t half = n / 2;
-    const float *from = r->qkv + token * stride;
-    kv_target targets[2] = {{kv, capacity, 0, half}, {kv, capacity, half, n - half}};
-    b->keep(c, from + Q, from + Q + K, stride, targets, 2);
-    *span = (kv_span){.kv = kv, .capacity = capacity, .n_keys = n, .first = first};
-}
-
 static void run_chain(const backend *b, const chain_case *k, const chain_run *r)
 {
-    const model_shape *s = r->shape;
-    backend_context *c = context(b, s, 2);
-    size_t total = k->shared + k->n_rows * k->own, n = 0;
-    size_t *positions = array_new(total, sizeof(*positions));
-    kv_span *spans = array_new(k->shared + k->n_rows + 1, sizeof(*spans));
+    chain x;
     error err = {0};
-    for (size_t at = 0; at < k->shared; at += k->piece) {
-        size_t length = k->shared - at < k->piece ? k->shared - at : k->piece;
-        add_block(b, c, r, at, length, &spans[n], at);
-        spans[n].q_begin = at;
-        spans[n++].q_end = total;
-    }
-    for (size_t i = 0; i < k->n_rows; i++) {
-        size_t at = k->shared + i * k->own;
-        add_block(b, c, r, at, k->own, &spans[n], k->shared);
-        spans[n].q_begin = at;
-        spans[n++].q_end = at + k->own;
-    }
-    for (size_t i = 0; i < total; i++)
-        positions[i] = i < k->shared ? i : k->shared + (i - k->shared) % k->own;
-    attention a = {.q = r->qkv,
-                   .q_stride = (s->H + 2 * s->Hkv) * s->D,
-                   .positions = positions,
-                   .m = total,
-                   .spans = spans,
-                   .n_spans = n,
-                   .out = r->out,
-                   .out_stride = s->H * s->D};
-    must(b->attend(c, &a, &err), &err);
-    for (size_t i = 0; i < n; i++)
-        free((void *)(uintptr_t)spans[i].kv);
-    free(spans);
-    free(positions);
-    b->context_free(c);
+    chain_make(&x, b, k, r);
+    must(b->attend(x.context, &x.attention, &err), &err);
+    chain_free(&x);
 }
 
 static void check_chain(const model_shape *s, const chain_case *k)
@@ -353,9 +222,9 @@ static void attention_equals_the_reference_however_rows_are_cut(void **state)
         {1, 1, 1, 1},   {5, 1, 40, 5},  {33, 7, 9, 10},   {64, 20, 5, 16},
         {100, 3, 3, 1}, {17, 50, 2, 4}, {300, 5, 20, 99},
     };
-    for (size_t s = 0; s < N_SHAPES; s++)
+    for (size_t s = 0; s < N_OPS_SHAPES; s++)
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-            check_chain(&shapes[s], &cases[i]);
+            check_chain(&ops_shapes[s], &cases[i]);
 }
 
 /* ---- Choices ---- */
@@ -390,20 +259,6 @@ static void choices_are_remembered(void **state)
     scratch_remove(folder);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    rng = gsl_rng_alloc(gsl_rng_mt19937);
-    return rng == NULL;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    gsl_rng_free(rng);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,5 +269,5 @@ int main(void)
         cmocka_unit_test(attention_equals_the_reference_however_rows_are_cut),
         cmocka_unit_test(choices_are_remembered),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, ops_set_up, ops_tear_down);
 }

@@ -157,7 +157,7 @@ static void a_prefix_leaves_nothing_behind(void **state)
 static void what_stays_between_calls_behind_prefixes_changes_no_bit(void **state)
 {
     (void)state;
-    enum { ROUNDS = 40, BATCH = 8, LONGEST = 40 };
+    enum { ROUNDS = 24, BATCH = 8, LONGEST = 40 };
     static const uint64_t budgets[] = {0, 200 << 10, 120 << 10};
     prefix_fixture f;
     size_t scored = 0;

@@ -131,13 +131,6 @@ static int run_state(const char *dir)
     return latest == 0 ? 0 : unfinished ? 1 : 2;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void test_killed_and_resumed_it_ends_the_same(void **state)
 {
     (void)state;
@@ -145,9 +138,9 @@ static void test_killed_and_resumed_it_ends_the_same(void **state)
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     gsl_rng_set(rng, 11);
     char *dir = scratch_new();
-    double begin = seconds_now();
+    double begin = clock_seconds();
     run_record *whole = start(dir, file, NULL, 0);
-    double took = seconds_now() - begin;
+    double took = clock_seconds() - begin;
     scratch_remove(dir);
     for (size_t kills = 0; kills < 20;) {
         dir = scratch_new();

@@ -314,7 +314,7 @@ static void test_another_schema_version_is_refused_naming_both(void **state)
     store_close(open_store(*state));
     run_sql_on_file(*state, "PRAGMA user_version = 41");
     assert_refused(*state, E_FORMAT, "version 41");
-    assert_refused(*state, E_FORMAT, "version 1");
+    assert_refused(*state, E_FORMAT, "version 2");
 }
 
 static void test_a_foreign_database_is_refused_and_left_alone(void **state)

@@ -140,6 +140,20 @@ static bool in_search_split(const toy *t, size_t i)
     return false;
 }
 
+static double toy_tick(const toy *t, uint64_t tokens)
+{
+    const ticker *x = t->time ? t->ticker : NULL;
+    return x && x->tick ? x->tick(x->context, tokens) : (double)INFINITY;
+}
+
+static void toy_spend_time(toy *t)
+{
+    bool slow = t->slow_factor > 0 && t->computed >= t->slow_after;
+    t->took = t->score_seconds * (slow ? t->slow_factor : 1);
+    if (t->time)
+        *t->time += t->took;
+}
+
 /* A score that is not in the store: the moment at which things may happen. */
 static int toy_compute(toy *t, const genome *g, const char *key, double *out, error *err)
 {
@@ -149,8 +163,12 @@ static int toy_compute(toy *t, const genome *g, const char *key, double *out, er
         *t->interrupt = 1;
     if (t->interrupt && *t->interrupt)
         return error_set(err, E_INTERRUPTED, "stopped by the user");
+    if (toy_tick(t, 0) < t->took)
+        return error_set(err, E_INTERRUPTED, "stopped because the time is up");
+    toy_spend_time(t);
     t->computed++;
     *out = toy_score(t, g, key);
+    toy_tick(t, toy_tokens(g));
     return store_memo_put(t->store, key, out, sizeof *out, err);
 }
 
@@ -227,6 +245,8 @@ static int toy_words(proposer *p, const genome_spec *spec, const genome *g, size
     if (k == 0 || paid->spent.tokens + t->words_price > paid->allowance)
         return 0;
     paid->spent.tokens += t->words_price;
+    toy_spend_time(t);
+    toy_tick(t, t->words_price);
     out[0] = string_copy("offered");
     return out[0] ? 1 : error_memory(err, 8);
 }
@@ -243,6 +263,7 @@ void toy_close(toy *t)
 {
     key_ledger_free(&t->keys);
     t->computed = t->answered = t->outside_seen = 0;
+    t->took = 0;
 }
 
 /* ---- Runs ---- */
@@ -259,6 +280,7 @@ int toy_run(toy *t, const char *dir, uint64_t id, const run_options *options,
     int rc = id ? store_run_lock(s, id, err)
                 : store_run_begin(s, e->name, e->seed, "{}", "none", "toy", &id, err);
     toy_open(t, e, s);
+    t->ticker = &tick;
     run_parts parts = {.experiment = e,
                        .store = s,
                        .id = id,
@@ -268,6 +290,7 @@ int toy_run(toy *t, const char *dir, uint64_t id, const run_options *options,
                        .clock = clock};
     if (rc == 0)
         rc = run_loop(&parts, options, err);
+    t->ticker = NULL;
     store_close(s);
     return rc;
 }

@@ -1,8 +1,9 @@
 /* An experiment without a model, and an objective that scores candidates by counting
  * words and by chance that is a hash: everything of a run but the language model.
  *
- * The toy keeps its scores in the store as the real objective does, and charges as that
- * does; it can die, be interrupted, or answer late, at a place given beforehand. */
+ * The toy keeps its scores in the store as the real objective does, charges and asks
+ * whether there is time as that does; it can die, be interrupted, answer late or become
+ * slow, at a place given beforehand. */
 #ifndef LAMARCK_TESTS_TOY_H
 #define LAMARCK_TESTS_TOY_H
 
@@ -29,6 +30,12 @@ typedef struct toy {
     size_t outside_seen; /* examples outside the search split, measured */
     paid_proposer proposer;
     uint64_t words_price; /* of one call of the proposer */
+    double *time;         /* a clock that new scores and words move on; NULL: no hurry */
+    double score_seconds; /* by so much each, */
+    size_t slow_after;    /* and, after so many new scores, */
+    double slow_factor;   /* by so many times that */
+    double took;          /* the last one */
+    const ticker *ticker; /* filled in by toy_run */
 } toy;
 
 void toy_open(toy *t, const experiment *e, store *s);

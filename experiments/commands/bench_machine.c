@@ -7,20 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <oneapi/dnnl/dnnl.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-
-double machine_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 size_t machine_threads(void)
 {
@@ -147,10 +139,10 @@ double machine_fma_peak(size_t n_threads)
     for (int run = 0; run < RUNS; run++) {
         size_t lanes = 0;
         float sink = 0;
-        double start = machine_seconds();
+        double start = clock_seconds();
 #pragma omp parallel num_threads((int)n_threads) reduction(+ : sink) reduction(max : lanes)
         lanes = spin(&sink);
-        double seconds = machine_seconds() - start;
+        double seconds = clock_seconds() - start;
         double flop = 2.0 * CHAINS * ROUNDS * (double)lanes * (double)n_threads;
         volatile float kept = sink;
         (void)kept;
@@ -190,12 +182,12 @@ static int call_sgemm(const product *p)
 static double rate_of(int (*call)(const product *), const product *p)
 {
     double flop = 2.0 * (double)p->m * (double)p->k * (double)p->n, best = 0;
-    double begin = machine_seconds(), now = begin;
+    double begin = clock_seconds(), now = begin;
     while (now - begin < gemm_seconds) {
         double start = now;
         if (call(p) < 0)
             return 0;
-        now = machine_seconds();
+        now = clock_seconds();
         if (flop / (now - start) * 1e-9 > best)
             best = flop / (now - start) * 1e-9;
     }
@@ -240,12 +232,12 @@ static double packed_rate(const product *p)
     dnnl_exec_arg_t args[] = {
         {DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}};
     double flop = 2.0 * (double)p->m * (double)p->k * (double)p->n;
-    double begin = machine_seconds(), now = begin;
+    double begin = clock_seconds(), now = begin;
     while (ok && now - begin < gemm_seconds) {
         double start = now;
         ok = dnnl_primitive_execute(primitive, stream, 3, args) == dnnl_success &&
              dnnl_stream_wait(stream) == dnnl_success;
-        now = machine_seconds();
+        now = clock_seconds();
         if (ok && flop / (now - start) * 1e-9 > best)
             best = flop / (now - start) * 1e-9;
     }

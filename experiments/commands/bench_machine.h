@@ -19,7 +19,6 @@ int machine_gemm(size_t n_threads, size_t m, size_t k, size_t n, double *gflops,
 
 /* Of this process, so far. */
 double machine_peak_mib(void);
-double machine_seconds(void); /* monotonic */
 size_t machine_threads(void); /* that the process may run on */
 
 #endif

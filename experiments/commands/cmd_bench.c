@@ -54,9 +54,9 @@ static int time_once(const model *m, const model_choice *choice, const workload 
     session *s;
     TRY(session_open(&s, m, &options, err));
     session_set_interrupt(s, &command_interrupted);
-    double start = machine_seconds();
+    double start = clock_seconds();
     int rc = model_score(s, w->rows.rows, w->rows.n, scores, NULL, err);
-    *seconds = machine_seconds() - start;
+    *seconds = clock_seconds() - start;
     *spent = session_spent(s);
     session_close(s);
     return rc;
@@ -160,9 +160,9 @@ static int bench(const char *name, const request *q, error *err)
     workload w = {0};
     model *m;
     session *s;
-    double start = machine_seconds();
+    double start = clock_seconds();
     TRY(command_model_open(name, &q->choice, &m, &s, err));
-    x.open_seconds = machine_seconds() - start;
+    x.open_seconds = clock_seconds() - start;
     int rc = workload_open(&w, q->workload, q->reference, q->prompts, q->examples,
                            model_tokenizer(m), err);
     if (rc == 0)

@@ -8,7 +8,6 @@
 #include "command_model.h"
 #include "entrant.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,9 +69,7 @@ static int add_score(text *out, const terminal *t, char name, const split_score 
 {
     TRY(text_add_format(out, err, "%s%c  %.4f ± %.4f%s  ", terminal_style(t, STYLE_BOLD),
                         name, s->score, s->se, terminal_style(t, STYLE_PLAIN)));
-    if (isnan(s->first_choice))
-        return 0;
-    return text_add_format(out, err, "first choice on %.0f %%  ", 100 * s->first_choice);
+    return summary_first_choice(out, "", s->first_choice, "  ", err);
 }
 
 static int print_text(const comparison *c, const char *const *what, const char *on,

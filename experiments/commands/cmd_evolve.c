@@ -197,7 +197,10 @@ static int refuse_unfinished(const char *dir, error *err)
     if (!exists)
         return 0;
     uint64_t latest = 0, id = 0;
-    TRY(find_runs(dir, &latest, &id, err));
+    int rc = find_runs(dir, &latest, &id, err);
+    if (rc == E_ARGUMENT) /* killed before the first write was whole */
+        return 0;
+    TRY(rc);
     if (id)
         return error_set(
             err, E_BUSY,
@@ -319,10 +322,38 @@ out:
     return rc;
 }
 
+/* A program that was stopped before its first write leaves no folder, an empty one, or a
+ * file without a run; what the run was to be is nowhere on record. */
+static int refuse_unbegun(const char *dir, error *err)
+{
+    struct stat st;
+    bool exists = stat(dir, &st) == 0;
+    return error_set(err, E_ARGUMENT,
+                     "%s %s, so there is nothing to go on with (a run that is stopped in "
+                     "its first seconds leaves no trace): begin it with 'lamarck evolve "
+                     "FILE.yaml --out %s'",
+                     exists ? "no run was begun in" : "there is no folder", dir, dir);
+}
+
+static bool has_store(const char *dir)
+{
+    text path = {0};
+    struct stat st;
+    bool yes = text_add_format(&path, NULL, "%s/lamarck.sqlite", dir) < 0 ||
+               stat(path.s, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+    text_free(&path);
+    return yes;
+}
+
 static int go_on(const request *q, error *err)
 {
     uint64_t latest = 0, unfinished = 0;
-    TRY(find_runs(q->resume, &latest, &unfinished, err));
+    if (!has_store(q->resume))
+        return refuse_unbegun(q->resume, err);
+    int found = find_runs(q->resume, &latest, &unfinished, err);
+    if (found == E_ARGUMENT || (found == 0 && latest == 0))
+        return refuse_unbegun(q->resume, err);
+    TRY(found);
     if (latest && !unfinished && !q->run) {
         fprintf(stderr, "run %" PRIu64 " of %s is finished: nothing is left to do\n",
                 latest, q->resume);

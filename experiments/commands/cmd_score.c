@@ -43,7 +43,7 @@ static const char usage[] =
 typedef struct request {
     const char *what, *rows;
     bool json;
-    score_rows_options row_options;
+    row_file_options row_options;
     model_choice choice;
     entrant_options entrant;
     int split;

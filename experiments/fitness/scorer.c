@@ -6,7 +6,7 @@
 
 #include "scorer_job.h"
 
-enum { SLICE_FIRST_TOKENS = 4096 }; /* until there is a pace */
+enum { SLICE_FIRST_TOKENS = 1024 }; /* until there is a pace */
 
 /* What of a backend's description bears on the numbers: not the speeds that it tells in
  * brackets, nor how many threads there are. */

@@ -4,8 +4,9 @@
  * What a row is charged does not depend on whether the store happens to hold it already:
  * only on whether this scorer charged it before. So a run that was killed and replayed
  * spends what it would have spent. Work goes to the session in slices of a few seconds,
- * each stored before the next begins; rows' numbers do not depend on their company, so
- * slicing changes none. One thread at a time. */
+ * each stored before the next begins, and in shorter ones where the ticker says that time
+ * runs out; rows' numbers do not depend on their company, so slicing changes none. One
+ * thread at a time. */
 #ifndef LAMARCK_EXPERIMENTS_FITNESS_SCORER_H
 #define LAMARCK_EXPERIMENTS_FITNESS_SCORER_H
 
@@ -15,9 +16,12 @@
 
 typedef struct scorer scorer;
 
-/* Called between slices: at least every few seconds of work. */
+/* Called before the first slice and after each, so at least every few seconds of work,
+ * with the row tokens that the slice took (0: none yet). Returns the seconds that the
+ * next one may take, INFINITY where nobody is in a hurry. When not even a small slice
+ * fits into them, the call fails with E_INTERRUPTED; what was computed is kept. */
 typedef struct ticker {
-    void (*tick)(void *context); /* NULL: nobody listens */
+    double (*tick)(void *context, uint64_t tokens); /* NULL: nobody listens */
     void *context;
 } ticker;
 

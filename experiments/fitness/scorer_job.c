@@ -1,12 +1,14 @@
 #include "scorer_job.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A slice is as many tokens as take about this long: what a kill can cost at most, and
  * how often a watcher hears. */
 static const double slice_seconds = 3.0;
+/* Against the clock they may be as short as this; shorter ones cost more than they do. */
+static const double slice_least_seconds = 0.25;
 enum { SLICE_LEAST_TOKENS = 512 };
 
 /* ---- Keys ---- */
@@ -161,13 +163,6 @@ uint64_t row_price(const scorer *c, const task *t, const row *r)
 
 /* ---- Slices ---- */
 
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Keep results in memory and, in one transaction, in the store. */
 static int keep_slice(job *j, const size_t *index, size_t n, error *err)
 {
@@ -186,13 +181,20 @@ static int keep_slice(job *j, const size_t *index, size_t n, error *err)
     return store_commit(s, err);
 }
 
-static size_t slice_length(const job *j, size_t from, uint64_t *tokens)
+/* The rows of the next slice, which may take `allowed` seconds; 0: not even a small one
+ * fits into them. */
+static size_t slice_length(const job *j, size_t from, double allowed, uint64_t *tokens)
 {
+    double most = j->scorer->slice_tokens;
+    if (allowed < slice_seconds)
+        most *= fmax(0, allowed) / slice_seconds;
     size_t n = 0;
     *tokens = 0;
-    while (from + n < j->n_missing && (n == 0 || *tokens < j->scorer->slice_tokens))
+    while (from + n < j->n_missing && (n == 0 || (double)*tokens < most))
         *tokens += row_price(j->scorer, &j->task, &j->rows[j->missing[from + n++]]);
-    return n;
+    bool fits = (double)*tokens <= most ||
+                (allowed >= slice_least_seconds && (double)*tokens <= 2 * most);
+    return fits || allowed >= slice_seconds ? n : 0;
 }
 
 static void adapt_slice(scorer *c, uint64_t tokens, double seconds)
@@ -204,21 +206,30 @@ static void adapt_slice(scorer *c, uint64_t tokens, double seconds)
         c->slice_tokens = SLICE_LEAST_TOKENS;
 }
 
+/* Tell who listens; returns the seconds that the next slice may take. */
+static double tick(const scorer *c, uint64_t tokens)
+{
+    const ticker *t = c->options.ticker;
+    return t && t->tick ? t->tick(t->context, tokens) : (double)INFINITY;
+}
+
 static int job_compute(job *j, compute_function *compute, error *err)
 {
     scorer *c = j->scorer;
     uint64_t tokens;
+    double allowed = j->n_missing ? tick(c, 0) : (double)INFINITY;
     job_sort_missing(j);
     for (size_t at = 0, n; at < j->n_missing; at += n) {
         if (c->options.interrupt && *c->options.interrupt)
             return error_set(err, E_INTERRUPTED, "stopped by the user");
-        n = slice_length(j, at, &tokens);
-        double begin = now_seconds();
+        n = slice_length(j, at, allowed, &tokens);
+        if (n == 0)
+            return error_set(err, E_INTERRUPTED, "stopped because the time is up");
+        double begin = clock_seconds();
         TRY(compute(j, j->missing + at, n, err));
-        adapt_slice(c, tokens, now_seconds() - begin);
+        adapt_slice(c, tokens, clock_seconds() - begin);
         TRY(keep_slice(j, j->missing + at, n, err));
-        if (c->options.ticker && c->options.ticker->tick)
-            c->options.ticker->tick(c->options.ticker->context);
+        allowed = tick(c, tokens);
     }
     return 0;
 }

@@ -1,8 +1,25 @@
 #include "ledger.h"
 
-/* A forecast of seconds is taken this much longer: rows differ in how much they share,
- * and machines in what else they do. */
-static const double seconds_margin = 1.25;
+#include <math.h>
+
+/* Forecasts of seconds are taken this much longer. A batch that takes longer still is cut
+ * short, and its work is lost; a finish that does leaves no verdict. */
+static const double batch_margin = 1.25, finish_margin = 1.5;
+static const double late_seconds = 10; /* after which a pace counts half */
+
+void speed_note(speed *p, double tokens, double seconds)
+{
+    if (!(tokens > 0 && seconds > 0))
+        return;
+    double weight = late_seconds / (late_seconds + seconds);
+    p->tokens = weight * p->tokens + tokens;
+    p->seconds = weight * p->seconds + seconds;
+}
+
+double speed_rate(const speed *p)
+{
+    return p->seconds > 0 ? p->tokens / p->seconds : 0;
+}
 
 void ledger_charge(ledger *l, purpose p, const expense *x)
 {
@@ -22,10 +39,29 @@ spend ledger_total(const ledger *l)
     return total;
 }
 
-double ledger_pace(const ledger *l)
+static double computed(const ledger *l)
 {
     spend total = ledger_total(l);
-    return l->seconds > 0 ? (double)(total.tokens - total.reused) / l->seconds : 0;
+    return (double)(total.tokens - total.reused);
+}
+
+void ledger_advance(ledger *l, double seconds)
+{
+    speed_note(&l->late, computed(l) - l->noted, seconds - l->seconds);
+    l->noted = computed(l);
+    l->seconds = seconds;
+}
+
+double ledger_pace(const ledger *l)
+{
+    return l->seconds > 0 ? computed(l) / l->seconds : 0;
+}
+
+double ledger_hold(const expense *next, const expense *reserve, double tokens_per_second)
+{
+    double tokens =
+        batch_margin * (double)next->tokens + finish_margin * (double)reserve->tokens;
+    return tokens_per_second > 0 ? tokens / tokens_per_second : 0;
 }
 
 /* Is used + next + reserve over the limit? Written without sums that could overflow. */
@@ -36,18 +72,17 @@ static bool over(uint64_t limit, uint64_t used, uint64_t next, uint64_t reserve)
     return used > limit || next > limit - used || reserve > limit - used - next;
 }
 
-/* Seconds that the work will take at the pace so far. Objectives without tokens are paced
- * by their evaluations. */
+/* Seconds that the work will take. Objectives without tokens are paced by their
+ * evaluations. */
 static double forecast(const ledger *l, const expense *next, const expense *reserve)
 {
     spend total = ledger_total(l);
-    double done = (double)(total.tokens - total.reused);
-    double todo = (double)next->tokens + (double)reserve->tokens;
-    if (total.tokens == 0) {
-        done = (double)total.evaluations;
-        todo = (double)next->evaluations + (double)reserve->evaluations;
-    }
-    return done > 0 ? seconds_margin * todo * l->seconds / done : 0;
+    double rate = ledger_pace(l), late = speed_rate(&l->late);
+    if (total.tokens > 0)
+        return ledger_hold(next, reserve, late > 0 ? fmin(rate, late) : rate);
+    rate = l->seconds > 0 ? (double)total.evaluations / l->seconds : 0;
+    return ledger_hold(&(expense){.tokens = next->evaluations},
+                       &(expense){.tokens = reserve->evaluations}, rate);
 }
 
 const char *ledger_refuses(const ledger *l, const expense *next, const expense *reserve)

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../fitness/fitness_lm.h"
 #include "run_loop.h"
@@ -20,13 +19,6 @@ static const volatile int *interrupt_of(const run_options *options)
 enum { PROBE_FIRST = 4, PROBE_LEAST = 8 };
 static const double probe_seconds = 2.0;
 
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Tokens per second of the seed on n examples. */
 static int probe_slice(const experiment *e, objective *o, const size_t *examples,
                        size_t n, double *pace, error *err)
@@ -37,9 +29,9 @@ static int probe_slice(const experiment *e, objective *o, const size_t *examples
     measurement m = {
         .genome = &e->seeds[0], .examples = examples, .n = n, .scores = scores};
     expense spent = {0};
-    double begin = now_seconds();
+    double begin = clock_seconds();
     int rc = o->measure(o, &m, 1, &spent, err);
-    double took = now_seconds() - begin;
+    double took = clock_seconds() - begin;
     if (rc == 0 && took > 0)
         *pace = (double)spent.tokens / took;
     free(scores);

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "deadline.h"
 #include "finish.h"
 #include "run_record.h"
 
@@ -19,26 +19,25 @@ typedef struct runner {
     expense reserve; /* as of the last batch */
     recorder recorder;
     history_point point;
-    bool has_point, waiting;
+    bool has_point;
+    bool told; /* the search knows a part of this step already */
     const char *stage;
-    double mark; /* the clock when the last step was complete */
+    deadline deadline;
+    search_cut cut; /* as a former process recorded it */
+    bool has_cut;
+    bool asking; /* the search is at work, which cannot be stopped halfway */
+    bool up;     /* the time was up while it was */
 } runner;
-
-static double monotonic_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double read_clock(const runner *r)
-{
-    return r->parts->clock ? r->parts->clock() : monotonic_seconds();
-}
 
 static bool interrupted(const runner *r)
 {
     return r->options && r->options->interrupt && *r->options->interrupt;
+}
+
+static bool in_finish(const runner *r)
+{
+    return strcmp(r->stage, purpose_name(FOR_SELECTION)) == 0 ||
+           strcmp(r->stage, purpose_name(FOR_FINAL)) == 0;
 }
 
 static void show(void *context)
@@ -52,9 +51,9 @@ static void show(void *context)
                       .point = r->has_point ? &r->point : NULL,
                       .best_prompt =
                           r->has_point ? text_string(&r->recorder.prompt) : NULL,
-                      .seconds = r->ledger.seconds + read_clock(r) - r->mark,
+                      .seconds = deadline_elapsed(&r->deadline),
                       .tokens_per_second = ledger_pace(&r->ledger)};
-    if (strcmp(r->stage, "selection") == 0 || strcmp(r->stage, "final") == 0)
+    if (in_finish(r))
         p.search = NULL;
     r->options->watch(r->options->context, &p);
 }
@@ -63,7 +62,83 @@ static void begin_stage(void *context, const char *name)
 {
     runner *r = context;
     r->stage = name;
+    deadline_begin(&r->deadline, true);
     show(r);
+}
+
+/* ---- The budget in seconds ---- */
+
+/* A slice gets a quarter of what is left: should it take four times as long, the time is
+ * not up yet. In the first generation nothing is held back for the finish: without it
+ * there would be nothing to finish. */
+static double tick(void *context, uint64_t tokens)
+{
+    runner *r = context;
+    const expense nothing = {0};
+    bool hold_back = r->has_point && !in_finish(r);
+    double left = deadline_tick(&r->deadline, tokens, hold_back ? &r->reserve : &nothing);
+    if (tokens)
+        show(r);
+    if (!r->asking)
+        return left / 4;
+    if (left <= 0) { /* no more words from the model */
+        r->up = true;
+        r->parts->proposer->allowance = 0;
+    }
+    return INFINITY;
+}
+
+/* Was it the clock that stopped the work, not the user? */
+static bool time_is_up(const runner *r, int rc)
+{
+    return rc == E_INTERRUPTED && r->deadline.held && !interrupted(r);
+}
+
+/* The search ends here, as it stands after the last complete step. */
+static void take_cut(runner *r, const search_cut *c)
+{
+    memcpy(r->ledger.spent, c->spent, sizeof c->spent);
+    ledger_advance(&r->ledger, c->seconds);
+    r->ledger.late = (speed){c->pace, 1};
+    deadline_mark(&r->deadline);
+}
+
+/* What was computed in vain is charged, and all put on record: whoever goes on with this
+ * run ends its search here too, however fast he is. */
+static int cut_search(runner *r, error *err)
+{
+    expense vain = {.tokens = r->deadline.fresh};
+    if (!r->has_point)
+        return error_set(err, E_LIMIT,
+                         "the %.3g seconds of the budget were over before the first "
+                         "generation was measured: this machine is slower than it was "
+                         "when the run began; what was measured is kept, and a new run "
+                         "in this folder with more seconds will not measure it again",
+                         r->ledger.budget.seconds);
+    ledger_charge(&r->ledger, FOR_SEARCH, &vain);
+    search_cut c = {.step = r->point.step + 1,
+                    .seconds = deadline_elapsed(&r->deadline),
+                    .pace = speed_rate(&r->deadline.late)};
+    memcpy(c.spent, r->ledger.spent, sizeof c.spent);
+    TRY(store_put_cut(r->parts->store, r->parts->id, &c, err));
+    take_cut(r, &c);
+    return 0;
+}
+
+/* Before each step: has it been recorded, or cut off, by a former process? What has been
+ * is only repeated. 1: go on; 0: the search ends here. */
+static int look_back(runner *r, error *err)
+{
+    history_point was;
+    size_t step = r->has_point ? r->point.step + 1 : 0;
+    if (r->has_cut && r->cut.step == step) {
+        take_cut(r, &r->cut);
+        return 0;
+    }
+    int recorded = store_get_history(r->parts->store, r->parts->id, step, &was, err);
+    TRY(recorded);
+    deadline_begin(&r->deadline, !recorded && !r->told);
+    return 1;
 }
 
 /* ---- One batch ---- */
@@ -161,9 +236,12 @@ static int ask(runner *r, const search_query **queries, size_t *n, error *err)
         p->spent = (expense){0};
         p->allowance = ledger_allowance(&r->ledger, &r->reserve);
     }
+    r->asking = true;
     int rc = search_ask(r->search, queries, n, err);
+    r->asking = false;
     if (p)
         ledger_charge(&r->ledger, FOR_PROPOSALS, &p->spent);
+    r->deadline.fresh = 0; /* charged */
     return rc;
 }
 
@@ -185,15 +263,14 @@ static int complete_step(runner *r, error *err)
 {
     history_point *h = &r->point;
     size_t step = r->has_point ? h->step + 1 : 0;
-    double now = read_clock(r);
-    *h = (history_point){.step = step, .seconds = r->ledger.seconds + now - r->mark};
+    *h = (history_point){.step = step, .seconds = deadline_elapsed(&r->deadline)};
     memcpy(h->spent, r->ledger.spent, sizeof h->spent);
     int known = recorder_step(&r->recorder, r->search, h, err);
     TRY(known);
     r->has_point = true;
     memcpy(r->ledger.spent, h->spent, sizeof h->spent);
-    r->ledger.seconds = h->seconds;
-    r->mark = now;
+    ledger_advance(&r->ledger, h->seconds);
+    deadline_mark(&r->deadline);
     r->stage = known ? "replaying" : "search";
     show(r);
     return 0;
@@ -214,6 +291,7 @@ static int measure(runner *r, batch *b, const search_query *queries, error *err)
     TRY(search_tell(r->search, b->answers, b->n, err));
     if (complete)
         TRY(complete_step(r, err));
+    r->told = !complete;
     return 1;
 }
 
@@ -241,7 +319,13 @@ static int search_loop(runner *r, const char **stop, error *err)
         batch b;
         if (interrupted(r))
             return error_set(err, E_INTERRUPTED, "stopped by the user");
+        *stop = "budget: seconds";
+        rc = look_back(r, err);
+        if (rc <= 0)
+            return rc;
         TRY(ask(r, &queries, &n, err));
+        if (r->up)
+            return cut_search(r, err);
         *stop = "search exhausted";
         if (n == 0)
             return 0;
@@ -249,6 +333,10 @@ static int search_loop(runner *r, const char **stop, error *err)
         *stop = NULL;
         rc = try_batch(r, &b, queries, stop, err);
         batch_free(&b);
+        if (time_is_up(r, rc)) {
+            *stop = "budget: seconds";
+            return cut_search(r, err);
+        }
         TRY(rc);
     }
     return 0;
@@ -274,6 +362,17 @@ static int put_end(runner *r, const char *reason, run_status status, const verdi
     return store_commit(s, err);
 }
 
+/* The finish did not fit into the time after all. What it computed is charged. */
+static int end_without_verdict(runner *r, error *err)
+{
+    spend *s =
+        &r->ledger.spent[strcmp(r->stage, purpose_name(FOR_FINAL)) == 0 ? FOR_FINAL
+                                                                        : FOR_SELECTION];
+    if (r->deadline.fresh > s->tokens)
+        s->tokens = r->deadline.fresh;
+    return put_end(r, "budget: seconds, before the verdict", RUN_FINISHED, NULL, err);
+}
+
 static int search_and_finish(runner *r, error *err)
 {
     const char *stop = NULL;
@@ -281,10 +380,12 @@ static int search_and_finish(runner *r, error *err)
     TRY(search_loop(r, &stop, err));
     int done = 0;
     if (stop)
-        TRY(done =
-                finish_run(&r->finish, r->search, &r->ledger, begin_stage, r, &v, err));
-    r->ledger.seconds += read_clock(r) - r->mark;
-    r->mark = read_clock(r);
+        done = finish_run(&r->finish, r->search, &r->ledger, begin_stage, r, &v, err);
+    r->ledger.seconds = deadline_elapsed(&r->deadline);
+    deadline_mark(&r->deadline);
+    if (time_is_up(r, done))
+        return end_without_verdict(r, err);
+    TRY(done);
     int rc = done ? put_end(r, stop, RUN_FINISHED, &v, err)
                   : put_end(r, "answers are pending", RUN_WAITING, NULL, err);
     verdict_free(&v);
@@ -313,13 +414,16 @@ int run_loop(const run_parts *parts, const run_options *options, error *err)
                 .finish = {.experiment = e, .objective = parts->objective},
                 .recorder = {.experiment = e, .store = parts->store, .id = parts->id},
                 .stage = "search"};
-    r.mark = read_clock(&r);
+    deadline_open(&r.deadline, &r.ledger, parts->clock);
     if (parts->ticker)
-        *parts->ticker = (ticker){show, &r};
+        *parts->ticker = (ticker){tick, &r};
     history_point first;
     int rc = store_get_history(parts->store, parts->id, 0, &first, err);
     if (rc == 1)
         r.stage = "replaying";
+    if (rc >= 0)
+        rc = store_get_cut(parts->store, parts->id, &r.cut, err);
+    r.has_cut = rc == 1;
     if (rc >= 0)
         rc = store_run_status(parts->store, parts->id, RUN_RUNNING, err);
     if (rc == 0)

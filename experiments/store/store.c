@@ -12,7 +12,7 @@
 #include "store_sql.h"
 
 enum {
-    SCHEMA_VERSION = 1,          /* PRAGMA user_version */
+    SCHEMA_VERSION = 2,          /* PRAGMA user_version */
     APPLICATION_ID = 0x4c4d524b, /* "LMRK", PRAGMA application_id */
     BUSY_MS = 60000,             /* other runs of the folder write for milliseconds */
 };
@@ -35,6 +35,7 @@ static const char schema[] =
     "CREATE TABLE candidate (run INTEGER, id INTEGER, parent1 INTEGER, parent2 INTEGER,"
     " generation INTEGER, genome TEXT, prompt TEXT, operators TEXT, state TEXT, value,"
     " se, n INTEGER, PRIMARY KEY (run, id)) WITHOUT ROWID;"
+    "CREATE TABLE cut (run INTEGER PRIMARY KEY, step INTEGER, seconds, pace);"
     "CREATE TABLE verdict (run INTEGER PRIMARY KEY, difference, ci_low, ci_high, p);"
     "CREATE TABLE score (run INTEGER, role INTEGER, place INTEGER, candidate INTEGER,"
     " score, se, n INTEGER, each BLOB, first_choice,"
@@ -259,8 +260,8 @@ static int open_for_reading(store *s, error *err)
         rc = recognise(s, &empty, err);
     }
     if (rc == 0 && empty)
-        rc =
-            error_set(err, E_FORMAT, "%s is empty: no run was ever begun in it", s->path);
+        rc = error_set(err, E_ARGUMENT, "%s is empty: no run was ever begun in it",
+                       s->path);
     return rc;
 }
 

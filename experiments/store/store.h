@@ -15,7 +15,8 @@ typedef struct store store;
 /* Open for writing, creating DIR and the file when `create`. E_FORMAT for a file of
  * another schema version (names both), E_IO without permission or when missing. */
 int store_open(store **out, const char *dir, bool create, error *err);
-/* Open for reading only: may be done while a run writes. */
+/* Open for reading only: may be done while a run writes. E_ARGUMENT for a file whose
+ * making was cut off before anything was in it. */
 int store_open_readonly(store **out, const char *dir, error *err);
 void store_close(store *s);
 
@@ -79,6 +80,14 @@ typedef struct history_point {
     spend spent[N_PURPOSES]; /* cumulative */
     double seconds;          /* cumulative, of all processes that worked on the run */
 } history_point;
+
+/* A search that its budget of seconds ended within a step, before that was complete. */
+typedef struct search_cut {
+    size_t step; /* the one that was cut off */
+    double seconds;
+    double pace; /* tokens per second of late, by which the finish was planned */
+    spend spent[N_PURPOSES];
+} search_cut;
 
 typedef struct operator_point {
     size_t step;
@@ -148,6 +157,9 @@ int store_put_history(store *s, uint64_t run, const history_point *h, error *err
 /* A step as an earlier process recorded it: 1, or 0 if the step is new. */
 int store_get_history(store *s, uint64_t run, size_t step, history_point *out,
                       error *err);
+int store_put_cut(store *s, uint64_t run, const search_cut *c, error *err);
+/* 1, or 0 if there was none. */
+int store_get_cut(store *s, uint64_t run, search_cut *out, error *err);
 int store_put_operator(store *s, uint64_t run, const operator_point *o, error *err);
 int store_put_candidate(store *s, uint64_t run, const candidate_record *c, error *err);
 int store_put_verdict(store *s, uint64_t run, const verdict *v, error *err);

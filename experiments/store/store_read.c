@@ -90,6 +90,22 @@ int store_get_history(store *s, uint64_t run, size_t step, history_point *out, e
     return 1;
 }
 
+int store_get_cut(store *s, uint64_t run, search_cut *out, error *err)
+{
+    sqlite3_stmt *q;
+    TRY(store_query(s, SQL_CUT_GET, &q, err, "i", (int64_t)run));
+    int rc = store_next(s, q, "read the end of a search", err);
+    if (rc <= 0)
+        return rc;
+    search_cut c = {.step = (size_t)sqlite3_column_int64(q, 0),
+                    .seconds = column_number(q, 1),
+                    .pace = column_number(q, 2)};
+    store_done(q);
+    TRY(read_spend(s, run, STEP_CUT, c.spent, err));
+    *out = c;
+    return 1;
+}
+
 static int read_run(store *s, run_record *r, error *err)
 {
     sqlite3_stmt *q;

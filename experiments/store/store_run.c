@@ -192,6 +192,17 @@ int store_put_history(store *s, uint64_t run, const history_point *h, error *err
     return store_leave(s, opened, rc, err);
 }
 
+int store_put_cut(store *s, uint64_t run, const search_cut *c, error *err)
+{
+    bool opened;
+    TRY(store_enter(s, &opened, err));
+    int rc = store_execute(s, SQL_CUT_PUT, "record the end of a search", err, "iidd",
+                           (int64_t)run, (int64_t)c->step, c->seconds, c->pace);
+    if (rc == 0)
+        rc = put_spend(s, run, STEP_CUT, c->spent, err);
+    return store_leave(s, opened, rc, err);
+}
+
 int store_put_operator(store *s, uint64_t run, const operator_point *o, error *err)
 {
     return store_execute(s, SQL_OPERATOR_PUT, "record an operator's rate", err, "iisddii",

@@ -40,6 +40,8 @@ static const char *const statement_sql[N_STATEMENTS] = {
     [SQL_CANDIDATE_READ] = "SELECT id, parent1, parent2, generation, genome, prompt,"
                            " operators, state, value, se, n FROM candidate"
                            " WHERE run = ? ORDER BY id",
+    [SQL_CUT_PUT] = "INSERT OR REPLACE INTO cut VALUES (?, ?, ?, ?)",
+    [SQL_CUT_GET] = "SELECT step, seconds, pace FROM cut WHERE run = ?",
     [SQL_VERDICT_PUT] = "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?)",
     [SQL_VERDICT_READ] =
         "SELECT difference, ci_low, ci_high, p FROM verdict WHERE run = ?",

@@ -30,6 +30,8 @@ typedef enum statement {
     SQL_OPERATOR_READ,
     SQL_CANDIDATE_PUT,
     SQL_CANDIDATE_READ,
+    SQL_CUT_PUT,
+    SQL_CUT_GET,
     SQL_VERDICT_PUT,
     SQL_VERDICT_READ,
     SQL_SCORES_CLEAR,
@@ -47,8 +49,9 @@ struct store {
     uint64_t run;                           /* the run that is held; 0: none */
 };
 
-/* Step -1 of the spend table holds a run's totals at its end. */
-enum { STEP_END = -1 };
+/* Steps of the spend table that are none of the history: a run's totals at its end, and
+ * when its search was cut short. */
+enum { STEP_END = -1, STEP_CUT = -2 };
 
 /* Which split_score a row of the scores table is. */
 typedef enum score_role { ROLE_SELECTION, ROLE_SEED, ROLE_BEST } score_role;

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-
 static const char *entity(char c)
 {
     switch (c) {
@@ -22,7 +20,7 @@ static const char *entity(char c)
     case '\t':
         return NULL;
     default:
-        return (unsigned char)c < 0x20 || c == 0x7f ? REPLACEMENT : NULL;
+        return (unsigned char)c < 0x20 || c == 0x7f ? UTF8_REPLACEMENT : NULL;
     }
 }
 
@@ -43,18 +41,12 @@ static int escape_well_formed(text *out, const char *s, size_t n, error *err)
 
 int html_escape(text *out, const char *s, size_t n, error *err)
 {
-    while (n) {
-        size_t good = utf8_check(s, n);
-        TRY(escape_well_formed(out, s, good, err));
-        s += good;
-        n -= good;
-        if (n) {
-            TRY(text_add_string(out, REPLACEMENT, err));
-            s++;
-            n--;
-        }
-    }
-    return 0;
+    text clean = {0};
+    int rc = utf8_mend(&clean, s, n, err);
+    if (rc == 0)
+        rc = escape_well_formed(out, text_string(&clean), clean.n, err);
+    text_free(&clean);
+    return rc;
 }
 
 int html_escape_string(text *out, const char *s, error *err)

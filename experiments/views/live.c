@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -231,13 +230,6 @@ int live_line(const run_progress *p, text *out, error *err)
 
 /* ---- Watching ---- */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Progress that cannot be shown is no reason to stop a search. */
 static void write_out(const text *t)
 {
@@ -271,10 +263,10 @@ void live_watch(void *context, const run_progress *p)
     terminal t = terminal_look(STDERR_FILENO);
     bool news = is_news(l, p);
     text out = {0};
-    if (t.live && (news || now() - l->drawn_at >= redraw_after)) {
+    if (t.live && (news || clock_seconds() - l->drawn_at >= redraw_after)) {
         if (add_return(l, &t, &out, NULL) == 0 && live_block(l, &t, p, &out, NULL) == 0)
             write_out(&out);
-        l->drawn_at = now();
+        l->drawn_at = clock_seconds();
     } else if (!t.live && news && live_line(p, &out, NULL) == 0) {
         write_out(&out);
     }

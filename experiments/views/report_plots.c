@@ -5,7 +5,6 @@
 #include "summary.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,7 +251,8 @@ void report_operators(page *p, const run_record *r)
         "<section><h2>What the edits earned</h2><p class=\"note\">Each operator's share "
         "of "
         "the edits, step by step: those whose children beat their parents are tried more "
-        "often, none falls below its floor.");
+        "often, none falls below its floor; those that have nothing to act on, such as "
+        "demonstrations to drop, have no share.");
     put(p, n > SHOWN ? " Grey: all the rest.</p>" : "</p>");
     if (r->n_operators > n)
         put_plot(p, "operators", "Shares of the operators over the steps of the search",
@@ -302,8 +302,8 @@ static void put_score_row(page *p, const char *label, const split_score *s,
                shown ? " class=\"head\"" : "", label, s->candidate);
     put_score(p, s->score, s->se);
     put(p, "</td><td class=\"n\">");
-    if (!isnan(s->first_choice))
-        put_format(p, "%.0f %%", 100 * s->first_choice);
+    if (p->rc == 0)
+        p->rc = summary_share(p->out, s->first_choice, p->err);
     put_format(p, "</td><td class=\"n\">%zu</td></tr>", s->n);
     if (!shown)
         return;

@@ -4,7 +4,6 @@
 #include "word_diff.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,9 +39,8 @@ static int add_scored_prompt(const sheet *s, const run_record *r, const char *la
     if (score)
         TRY(text_add_format(s->out, s->err, "  %.4f ± %.4f on %zu final examples",
                             score->score, score->se, score->n));
-    if (score && !isnan(score->first_choice))
-        TRY(text_add_format(s->out, s->err, ", first choice on %.0f %%",
-                            100 * score->first_choice));
+    if (score)
+        TRY(summary_first_choice(s->out, ", ", score->first_choice, "", s->err));
     if (!score && c->n)
         TRY(text_add_format(s->out, s->err, "  %.4f ± %.4f on %zu search examples",
                             c->value, c->se, c->n));

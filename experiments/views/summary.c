@@ -132,6 +132,21 @@ int summary_duration(text *out, double seconds, error *err)
                            s / 60 % 60);
 }
 
+int summary_share(text *out, double share, error *err)
+{
+    return isnan(share) ? 0 : text_add_format(out, err, "%.0f %%", 100 * share);
+}
+
+int summary_first_choice(text *out, const char *before, double share, const char *after,
+                         error *err)
+{
+    if (isnan(share))
+        return 0;
+    TRY(text_add_format(out, err, "%sfirst choice on ", before));
+    TRY(summary_share(out, share, err));
+    return text_add_string(out, after, err);
+}
+
 int summary_count(text *out, uint64_t n, error *err)
 {
     char digits[24];
@@ -195,6 +210,13 @@ int summary_sentence(const run_record *r, text *out, error *err)
                                   "prompt was chosen on.";
     switch (summary_conclusion(r)) {
     case CONCLUSION_NONE:
+        if (r->status == RUN_FINISHED)
+            return text_add_string(
+                out,
+                "No verdict: the seconds of the budget were over before the best "
+                "prompts had met the final examples. The search's own scores, on which "
+                "they were chosen, flatter them.",
+                err);
         return text_add_format(
             out, err,
             "No verdict: the run is %s, and its prompts have not met the "

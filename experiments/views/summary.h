@@ -55,6 +55,11 @@ json_t *summary_json(const run_record *r);
 
 /* "12 s", "3 min 20 s", "2 h 05 min". */
 int summary_duration(text *out, double seconds, error *err);
+/* A share as "40 %"; nothing where it is unknown (NaN). */
+int summary_share(text *out, double share, error *err);
+/* `before`, "first choice on 40 %", `after`; nothing at all where it is unknown. */
+int summary_first_choice(text *out, const char *before, double share, const char *after,
+                         error *err);
 /* 1234567 as "1,234,567". */
 int summary_count(text *out, uint64_t n, error *err);
 

@@ -8,8 +8,7 @@
 
 enum { DEFAULT_WIDTH = 80, DEFAULT_HEIGHT = 24, LEAST_WIDTH = 20, TAB_COLUMNS = 4 };
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-#define ELLIPSIS    "\xe2\x80\xa6" /* U+2026 */
+#define ELLIPSIS "\xe2\x80\xa6" /* U+2026 */
 
 terminal terminal_look(int fd)
 {
@@ -105,7 +104,7 @@ static int add_well_formed(text *out, const char *s, size_t n, error *err)
     for (size_t i = 0, length; i < n; i += length) {
         uint32_t c = code_point(s + i, &length);
         if (is_steering(c) && c != '\n' && c != '\t')
-            TRY(text_add_string(out, REPLACEMENT, err));
+            TRY(text_add_string(out, UTF8_REPLACEMENT, err));
         else
             TRY(text_add(out, s + i, length, err));
     }
@@ -114,18 +113,12 @@ static int add_well_formed(text *out, const char *s, size_t n, error *err)
 
 int terminal_printable(text *out, const char *s, size_t n, error *err)
 {
-    while (n) {
-        size_t good = utf8_check(s, n);
-        TRY(add_well_formed(out, s, good, err));
-        s += good;
-        n -= good;
-        if (n) {
-            TRY(text_add_string(out, REPLACEMENT, err));
-            s++;
-            n--;
-        }
-    }
-    return 0;
+    text clean = {0};
+    int rc = utf8_mend(&clean, s, n, err);
+    if (rc == 0)
+        rc = add_well_formed(out, text_string(&clean), clean.n, err);
+    text_free(&clean);
+    return rc;
 }
 
 /* ---- Wrapping ---- */

@@ -76,6 +76,47 @@ grep -q "process $process\$\|process $process[^0-9]" "$scratch/stderr" && note "
 kill -INT $process
 wait $process
 note "Ctrl-C: exit $?, status $(status "$scratch/long")"
+tail -1 "$scratch/long.err" | neutral >>"$actual"
+grep -q '"stop_reason": "interrupted"' <("$LAMARCK" show "$scratch/long" --json) || note "the reason is not on record"
+
+# Held up by another program's lock, a run cannot stop at once when it is asked to; a second Ctrl-C
+# does not wait, and what was written before is whole.
+mkfifo "$scratch/sql"
+"$LAMARCK" evolve --resume "$scratch/long" >/dev/null 2>"$scratch/forced.err" &
+process=$!
+sqlite3 "$scratch/long/lamarck.sqlite" <"$scratch/sql" >"$scratch/held" &
+holder=$!
+exec 3>"$scratch/sql"
+until grep -q '^search' "$scratch/forced.err"; do
+    kill -0 $process || break
+    sleep 0.05
+done
+printf '.timeout 30000\nBEGIN IMMEDIATE;\nSELECT 1;\n' >&3
+until grep -q 1 "$scratch/held"; do
+    kill -0 $holder || break
+    sleep 0.05
+done
+sleep 2 # by then it wants to write
+kill -INT $process
+sleep 1
+kill -0 $process && note "one Ctrl-C: waits for the lock"
+begin=$(now_ms)
+kill -INT $process
+wait $process
+note "two: exit $?"
+[ $(($(now_ms) - begin)) -lt 2000 ] || note "but not at once"
+exec 3>&-
+wait $holder
+note "status $(status "$scratch/long"), $(sqlite3 "$scratch/long/lamarck.sqlite" 'PRAGMA integrity_check')"
+"$LAMARCK" evolve --resume "$scratch/long" >/dev/null 2>"$scratch/again.err" &
+process=$!
+until grep -q '^search' "$scratch/again.err"; do
+    kill -0 $process || break
+    sleep 0.05
+done
+kill -INT $process
+wait $process
+note "resumed and stopped again: exit $?, status $(status "$scratch/long")"
 
 # As a plain user cannot write into somebody else's folder, neither can a run begin in a file's place.
 echo "not a folder" >"$scratch/file"

@@ -1,0 +1,353 @@
+/* The gradient of attention in the cpu backend.
+ *
+ * With P = softmax(S), S = q k^T / sqrt(D), o = P v and its gradient do:
+ *   dP = do v^T,  dS = P * (dP - rowsum(do * o)),  dq = dS k / sqrt(D),
+ *   dk = dS^T q / sqrt(D),  dv = P^T do
+ * (Dao et al. 2022, FlashAttention, appendix B.2). Probabilities are not kept but
+ * computed anew, twice: by ranges of queries for dq, and by spans for dk and dv, so that
+ * every sum over queries runs in one thread and in their order. */
+#include "backend_cpu.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    QUERIES = 84, /* of one block: whole tiles of 14 and of 6 */
+    SLACK = 2 * KERNEL_MAX_PANEL,
+};
+
+/* What the second pass needs of the first: of each query and head. */
+typedef struct query_stats {
+    float max;      /* of q k^T */
+    float weight;   /* 1 / sum exp((s - max) / sqrt(D)) */
+    float baseline; /* do . o */
+} query_stats;
+
+typedef struct back_pass {
+    const backend_context *c;
+    const attention *a;
+    const float *d_out;
+    float *d_q;
+    query_stats *stats; /* (m, H) */
+    size_t most_keys;   /* of a span */
+} back_pass;
+
+/* Room of one thread, cut into the parts that a block needs. */
+typedef struct block_room {
+    size_t ld;           /* keys, padded */
+    float *p, *ds;       /* (QUERIES, ld) */
+    float *turned;       /* (ld, QUERIES): p or ds, the other way round */
+    float *key_rows;     /* (ld, padded D) */
+    float *value_panels; /* (D, panel) per panel of ld keys */
+    float *q, *g;        /* (QUERIES, padded D): of one head */
+} block_room;
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static size_t padded_head(const model_shape *s)
+{
+    return round_up(s->D, KERNEL_LANES);
+}
+
+static size_t room_floats(const model_shape *s, size_t ld)
+{
+    size_t D = padded_head(s);
+    return 3 * QUERIES * ld + 2 * ld * D + 2 * QUERIES * D + SLACK;
+}
+
+static block_room room_of(const back_pass *b, size_t ld)
+{
+    float *at = b->c->scratch[omp_get_thread_num()].floats;
+    size_t D = padded_head(&b->c->shape);
+    block_room r = {.ld = ld};
+    r.p = at;
+    r.ds = r.p + QUERIES * ld;
+    r.turned = r.ds + QUERIES * ld;
+    r.key_rows = r.turned + QUERIES * ld;
+    r.value_panels = r.key_rows + ld * D;
+    r.q = r.value_panels + ld * D;
+    r.g = r.q + QUERIES * D;
+    return r;
+}
+
+/* ---- Layouts of one span and head ---- */
+
+/* Where the keys of a head of a span lie: panels of `width` positions, (D, width) each.
+ */
+static const float *keys_of(const back_pass *b, const kv_span *s, size_t kv_head)
+{
+    return s->kv + kv_head * cpu_key_floats(b->c->kernels, &b->c->shape, s->capacity);
+}
+
+/* Values: rows of padded D. */
+static const float *values_of(const back_pass *b, const kv_span *s, size_t kv_head)
+{
+    const model_shape *m = &b->c->shape;
+    return s->kv + m->Hkv * cpu_key_floats(b->c->kernels, m, s->capacity) +
+           kv_head * s->capacity * padded_head(m);
+}
+
+/* to (n, padded D): the keys as rows. */
+static void key_rows(const back_pass *b, const kv_span *s, size_t kv_head, size_t n,
+                     float *to)
+{
+    const kernels *k = b->c->kernels;
+    size_t D = b->c->shape.D, padded = padded_head(&b->c->shape);
+    size_t width = cpu_key_width(k, s->capacity);
+    const float *from = keys_of(b, s, kv_head);
+    for (size_t i = 0; i < n; i += width)
+        k->turn(from + i * D, D, n - i < width ? n - i : width, width, to + i * padded,
+                padded);
+}
+
+/* to: panels of keys, (D, panel) each: the values the other way round. */
+static void value_panels(const back_pass *b, const kv_span *s, size_t kv_head, size_t n,
+                         float *to)
+{
+    const kernels *k = b->c->kernels;
+    size_t D = b->c->shape.D, padded = padded_head(&b->c->shape), panel = k->panel;
+    const float *from = values_of(b, s, kv_head);
+    for (size_t i = 0; i < n; i += panel)
+        k->turn(from + i * padded, n - i < panel ? n - i : panel, D, padded, to + i * D,
+                panel);
+}
+
+/* to (n, padded D): one head of rows with a stride, zeros beyond. */
+static void head_rows(const back_pass *b, const float *from, size_t stride, size_t n,
+                      float *to)
+{
+    size_t D = b->c->shape.D, padded = padded_head(&b->c->shape);
+    for (size_t i = 0; i < n; i++, from += stride, to += padded) {
+        memcpy(to, from, D * sizeof(float));
+        memset(to + D, 0, (padded - D) * sizeof(float));
+    }
+}
+
+/* ---- One block: queries [first, first + n) of a head against keys of a span ---- */
+
+typedef struct block {
+    const kv_span *span;
+    size_t first, n; /* queries */
+    size_t head, kv_head;
+    size_t n_keys; /* up to the furthest position among the queries */
+} block;
+
+/* Keys that any of the queries sees; 0: none. */
+static size_t keys_seen(const attention *a, const kv_span *s, size_t first, size_t n)
+{
+    size_t furthest = 0;
+    for (size_t i = first; i < first + n; i++)
+        furthest = a->positions[i] >= furthest ? a->positions[i] + 1 : furthest;
+    if (furthest <= s->first)
+        return 0;
+    return furthest - s->first < s->n_keys ? furthest - s->first : s->n_keys;
+}
+
+/* to (n, ld) = q k^T, from column `at`. Whole vectors are written. */
+static void block_scores(const back_pass *b, const block *k, const float *q, float *to,
+                         size_t ld)
+{
+    const kernels *ops = b->c->kernels;
+    size_t D = b->c->shape.D, width = cpu_key_width(ops, k->span->capacity);
+    ops->product(k->n, round_up(k->n_keys, ops->lanes), D, q, padded_head(&b->c->shape),
+                 keys_of(b, k->span, k->kv_head), width, D * width, to, ld, PRODUCT_SET);
+}
+
+/* p (n, ld), scores on entry, become probabilities; 0 where a query does not look. */
+static void block_probabilities(const back_pass *b, const block *k, float *p, size_t ld)
+{
+    const attention *a = b->a;
+    for (size_t i = 0; i < k->n; i++) {
+        const query_stats *s = &b->stats[(k->first + i) * b->c->shape.H + k->head];
+        size_t seen = a->positions[k->first + i] + 1;
+        seen = seen > k->span->first ? seen - k->span->first : 0;
+        seen = seen < k->n_keys ? seen : k->n_keys;
+        float *row = p + i * ld;
+        b->c->kernels->exp_scaled(row, seen, s->max, b->c->score_scale, s->weight);
+        memset(row + seen, 0, (ld - seen) * sizeof(float));
+    }
+}
+
+/* ds (n, ld) = p (dP - baseline) / sqrt(D), dP = g v^T. */
+static void block_gradient(const back_pass *b, const block *k, const block_room *r)
+{
+    const kernels *ops = b->c->kernels;
+    size_t D = b->c->shape.D;
+    value_panels(b, k->span, k->kv_head, k->n_keys, r->value_panels);
+    ops->product(k->n, k->n_keys, D, r->g, padded_head(&b->c->shape), r->value_panels,
+                 ops->panel, D * ops->panel, r->ds, r->ld, PRODUCT_SET);
+    for (size_t i = 0; i < k->n; i++) {
+        float baseline = b->stats[(k->first + i) * b->c->shape.H + k->head].baseline;
+        float *ds = r->ds + i * r->ld;
+        const float *p = r->p + i * r->ld;
+        for (size_t j = 0; j < k->n_keys; j++)
+            ds[j] = p[j] * (ds[j] - baseline) * b->c->score_scale;
+    }
+}
+
+/* The part of the range of queries that sees the span; false when none does. */
+static bool block_make(const back_pass *b, const kv_span *s, size_t first, size_t n,
+                       size_t head, block *out)
+{
+    size_t begin = first > s->q_begin ? first : s->q_begin;
+    size_t end = first + n < s->q_end ? first + n : s->q_end;
+    if (begin >= end)
+        return false;
+    *out = (block){.span = s,
+                   .first = begin,
+                   .n = end - begin,
+                   .head = head,
+                   .kv_head = head / (b->c->shape.H / b->c->shape.Hkv),
+                   .n_keys = keys_seen(b->a, s, begin, end - begin)};
+    return out->n_keys > 0;
+}
+
+/* q, g, p and ds of a block into the room. */
+static void block_load(const back_pass *b, const block *k, const block_room *r)
+{
+    const attention *a = b->a;
+    size_t at = k->head * b->c->shape.D;
+    head_rows(b, a->q + k->first * a->q_stride + at, a->q_stride, k->n, r->q);
+    head_rows(b, b->d_out + k->first * a->out_stride + at, a->out_stride, k->n, r->g);
+    block_scores(b, k, r->q, r->p, r->ld);
+    block_probabilities(b, k, r->p, r->ld);
+    block_gradient(b, k, r);
+}
+
+/* ---- First pass: statistics and dq, by ranges of queries ---- */
+
+/* The largest score of each query, and the sum of the exponentials, span by span. */
+static void range_stats(const back_pass *b, size_t first, size_t n, size_t head,
+                        const block_room *r)
+{
+    const attention *a = b->a;
+    size_t H = b->c->shape.H, D = b->c->shape.D;
+    query_stats *stats = b->stats + first * H + head;
+    double sums[QUERIES] = {0};
+    for (size_t i = 0; i < n; i++) {
+        const float *g = b->d_out + (first + i) * a->out_stride + head * D;
+        const float *o = a->out + (first + i) * a->out_stride + head * D;
+        double dot = 0;
+        for (size_t d = 0; d < D; d++)
+            dot += (double)g[d] * (double)o[d];
+        stats[i * H] = (query_stats){.max = -INFINITY, .baseline = (float)dot};
+    }
+    for (int pass = 0; pass < 2; pass++)
+        for (const kv_span *s = a->spans; s < a->spans + a->n_spans; s++) {
+            block k;
+            if (!block_make(b, s, first, n, head, &k))
+                continue;
+            size_t offset = k.first - first;
+            head_rows(b, a->q + k.first * a->q_stride + head * D, a->q_stride, k.n, r->q);
+            block_scores(b, &k, r->q, r->p, r->ld);
+            for (size_t i = 0; i < k.n; i++) {
+                query_stats *x = &stats[(offset + i) * H];
+                float *row = r->p + i * r->ld;
+                size_t seen = a->positions[k.first + i] + 1;
+                seen = seen > s->first ? seen - s->first : 0;
+                seen = seen < k.n_keys ? seen : k.n_keys;
+                if (pass == 0)
+                    for (size_t j = 0; j < seen; j++)
+                        x->max = row[j] > x->max ? row[j] : x->max;
+                else
+                    sums[offset + i] += (double)b->c->kernels->exp_scaled(
+                        row, seen, x->max, b->c->score_scale, 1);
+            }
+        }
+    for (size_t i = 0; i < n; i++)
+        stats[i * H].weight = (float)(1 / sums[i]);
+}
+
+static void range_queries(const back_pass *b, size_t first, size_t n, size_t head,
+                          size_t ld)
+{
+    const attention *a = b->a;
+    const kernels *ops = b->c->kernels;
+    size_t D = b->c->shape.D, padded = padded_head(&b->c->shape);
+    block_room r = room_of(b, ld);
+    range_stats(b, first, n, head, &r);
+    for (size_t i = first; i < first + n; i++)
+        memset(b->d_q + i * a->q_stride + head * D, 0, D * sizeof(float));
+    for (const kv_span *s = a->spans; s < a->spans + a->n_spans; s++) {
+        block k;
+        if (!block_make(b, s, first, n, head, &k))
+            continue;
+        block_load(b, &k, &r);
+        key_rows(b, s, k.kv_head, k.n_keys, r.key_rows);
+        ops->product(k.n, D, k.n_keys, r.ds, r.ld, r.key_rows, padded, ops->panel,
+                     b->d_q + k.first * a->q_stride + head * D, a->q_stride,
+                     PRODUCT_GROW);
+    }
+}
+
+/* ---- Second pass: dk and dv, by spans ---- */
+
+/* Adds x^T (keys, queries) rows (queries, padded D) to `to` (keys, stride). */
+static void add_turned(const back_pass *b, const block *k, const block_room *r,
+                       const float *x, const float *rows, float *to)
+{
+    const kernels *ops = b->c->kernels;
+    const model_shape *m = &b->c->shape;
+    ops->turn(x, k->n, k->n_keys, r->ld, r->turned, QUERIES);
+    ops->product(k->n_keys, m->D, k->n, r->turned, QUERIES, rows, padded_head(m),
+                 ops->panel, to, 2 * m->Hkv * m->D, PRODUCT_GROW);
+}
+
+static void span_gradient(const back_pass *b, const kv_span *s, size_t kv_head, size_t ld)
+{
+    const model_shape *m = &b->c->shape;
+    size_t group = m->H / m->Hkv;
+    block_room r = room_of(b, ld);
+    for (size_t first = s->q_begin; first < s->q_end; first += QUERIES)
+        for (size_t h = kv_head * group; h < (kv_head + 1) * group; h++) {
+            size_t n = s->q_end - first < QUERIES ? s->q_end - first : QUERIES;
+            block k;
+            if (!block_make(b, s, first, n, h, &k))
+                continue;
+            block_load(b, &k, &r);
+            add_turned(b, &k, &r, r.ds, r.q, s->d_kv + kv_head * m->D);
+            add_turned(b, &k, &r, r.p, r.g, s->d_kv + (m->Hkv + kv_head) * m->D);
+        }
+}
+
+/* ---- Both ---- */
+
+static void run_passes(const back_pass *b, size_t ld)
+{
+    const attention *a = b->a;
+    size_t H = b->c->shape.H, Hkv = b->c->shape.Hkv;
+    size_t n_ranges = (a->m + QUERIES - 1) / QUERIES, n_threads = b->c->n_threads;
+#pragma omp parallel for schedule(dynamic) num_threads((int)n_threads)
+    for (size_t t = 0; t < n_ranges * H; t++) {
+        size_t i = t / H, first = a->m * i / n_ranges;
+        range_queries(b, first, a->m * (i + 1) / n_ranges - first, t % H, ld);
+    }
+#pragma omp parallel for schedule(dynamic) num_threads((int)n_threads)
+    for (size_t t = 0; t < a->n_spans * Hkv; t++)
+        if (a->spans[t / Hkv].d_kv != NULL)
+            span_gradient(b, &a->spans[t / Hkv], t % Hkv, ld);
+}
+
+int cpu_attend_back(backend_context *c, const attention *a, const float *d_out,
+                    float *d_q, error *err)
+{
+    back_pass b = {.c = c, .a = a, .d_out = d_out, .d_q = d_q};
+    size_t n, most = 1;
+    for (const kv_span *s = a->spans; s < a->spans + a->n_spans; s++)
+        most = s->n_keys > most ? s->n_keys : most;
+    size_t ld = round_up(most, KERNEL_MAX_PANEL) + KERNEL_MAX_PANEL;
+    TRY(cpu_scratch_grow(c, room_floats(&c->shape, ld), err));
+    if (!size_mul(a->m, c->shape.H, &n))
+        return error_memory(err, SIZE_MAX);
+    b.stats = array_new(n, sizeof *b.stats);
+    if (b.stats == NULL)
+        return error_memory(err, n * sizeof *b.stats);
+    run_passes(&b, ld);
+    free(b.stats);
+    return 0;
+}
