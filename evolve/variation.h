@@ -41,9 +41,8 @@ int operator_demo_swap(const variation *v, genome *g, size_t which, error *err);
 int operator_demo_reorder(const variation *v, genome *g, size_t which, error *err);
 int operator_number_step(const variation *v, genome *g, size_t which, error *err);
 
-<<<<<<< HEAD
 int operator_vector_step(const variation *v, genome *g, size_t which, error *err);
-=======
+
 /* operators_able.c: could they, here and now? */
 bool able_always(const variation *v, size_t which, const gene *g);
 bool able_to_lose_words(const variation *v, size_t which, const gene *g);
@@ -56,7 +55,6 @@ bool able_to_add_demos(const variation *v, size_t which, const gene *g);
 bool able_to_drop_demos(const variation *v, size_t which, const gene *g);
 bool able_to_swap_demos(const variation *v, size_t which, const gene *g);
 bool able_to_reorder_demos(const variation *v, size_t which, const gene *g);
->>>>>>> main
 
 /* A gene at its initial step: `size` distinct random demonstrations. */
 int demos_draw(gsl_rng *rng, const gene_spec *spec, gene *g, size_t size, error *err);

@@ -100,13 +100,14 @@ static void orthonormal(const float *hidden, size_t n, size_t E, double *basis)
     }
 }
 
-/* W2 += residual^T hidden^+, the change of least norm that makes the output `start`: token
- * by token in the orthonormal basis, forward substitution. */
+/* W2 += residual^T hidden^+, the change of least norm that makes the output `start`:
+ * token by token in the orthonormal basis, forward substitution. */
 static int fit_start(const reparam *r, const reparam_parts *p, float *parameters,
                      const float *start, error *err)
 {
     size_t n = r->n, E = r->n_hidden, W = r->width;
-    float *hidden = array_new(n, E * sizeof *hidden), *out = array_new(n, W * sizeof *out);
+    float *hidden = array_new(n, E * sizeof *hidden),
+          *out = array_new(n, W * sizeof *out);
     double *basis = array_new(n, E * sizeof *basis), *c = array_new(n, sizeof *c);
     int rc = hidden && out && basis && c ? 0 : error_memory(err, n * W * sizeof *out);
     if (rc == 0) {

@@ -298,8 +298,7 @@ static int question_value(scorer *c, const scorer_question *q, const char *key, 
     TRY(q->compute(q->context, c->session, out, err));
     if (s)
         TRY(store_memo_put(s, key, text_string(out), out->n, err));
-    if (c->options.ticker && c->options.ticker->tick)
-        c->options.ticker->tick(c->options.ticker->context);
+    (void)scorer_tick(c, q->tokens); /* what is asked next is short of time, not this */
     return 0;
 }
 

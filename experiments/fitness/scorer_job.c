@@ -206,8 +206,7 @@ static void adapt_slice(scorer *c, uint64_t tokens, double seconds)
         c->slice_tokens = SLICE_LEAST_TOKENS;
 }
 
-/* Tell who listens; returns the seconds that the next slice may take. */
-static double tick(const scorer *c, uint64_t tokens)
+double scorer_tick(const scorer *c, uint64_t tokens)
 {
     const ticker *t = c->options.ticker;
     return t && t->tick ? t->tick(t->context, tokens) : (double)INFINITY;
@@ -217,7 +216,7 @@ static int job_compute(job *j, compute_function *compute, error *err)
 {
     scorer *c = j->scorer;
     uint64_t tokens;
-    double allowed = j->n_missing ? tick(c, 0) : (double)INFINITY;
+    double allowed = j->n_missing ? scorer_tick(c, 0) : (double)INFINITY;
     job_sort_missing(j);
     for (size_t at = 0, n; at < j->n_missing; at += n) {
         if (c->options.interrupt && *c->options.interrupt)
@@ -229,7 +228,7 @@ static int job_compute(job *j, compute_function *compute, error *err)
         TRY(compute(j, j->missing + at, n, err));
         adapt_slice(c, tokens, clock_seconds() - begin);
         TRY(keep_slice(j, j->missing + at, n, err));
-        allowed = tick(c, tokens);
+        allowed = scorer_tick(c, tokens);
     }
     return 0;
 }

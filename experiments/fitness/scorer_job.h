@@ -59,6 +59,9 @@ void job_free(job *j);
 int job_run(job *j, compute_function *compute, size_t bytes, bool exact, expense *spent,
             error *err);
 
+/* Tell who listens; returns the seconds that the next slice may take. */
+double scorer_tick(const scorer *c, uint64_t tokens);
+
 /* The most that the row can be charged. */
 uint64_t row_price(const scorer *c, const task *t, const row *r);
 
