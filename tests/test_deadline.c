@@ -73,7 +73,7 @@ static void test_a_sudden_slowdown_overshoots_no_seconds(void **state)
     static const double factors[] = {1, 2, 3, 5, 10, 40};
     size_t cuts = 0, verdicts = 0, runs = 0;
     for (size_t f = 0; f < sizeof factors / sizeof *factors; f++)
-        for (size_t after = 300; after < 1900; after += 160, runs++) {
+        for (size_t after = 300; after < 1900; after += 320, runs++) {
             bench w;
             const char *set[] = {"budget={seconds: 100}"};
             open_bench(&w, set, 1);
