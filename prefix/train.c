@@ -14,10 +14,11 @@ const double probe_rates[N_PROBE_RATES] = {0.01, 0.03, 0.1, 0.3};
 train_options train_defaults(prefix_kind kind)
 {
     return (train_options){.kind = kind,
+                           .n_tokens = 20,
                            .init = PREFIX_INIT_TEXT,
                            .schedule = RATE_COSINE,
                            .n_warmup = 5,
-                           .n_steps = 100,
+                           .n_steps = 500,
                            .batch = 16,
                            .accumulate = 1,
                            .clip = 1,

@@ -9,7 +9,7 @@
 
 enum {
     N_PROBE_RATES = 4,
-    PROBE_STEPS = 4, /* of each rate */
+    PROBE_STEPS = 3, /* of each rate */
 };
 extern const double probe_rates[N_PROBE_RATES];
 

@@ -9,6 +9,8 @@
 
 /* The rows of a probe: a few tell a rate that diverges from one that does not. */
 enum { PROBE_ROWS = 8 };
+/* What does best for a few steps on a few rows is too much for many. */
+static const double probe_caution = 0.5;
 /* A loss that is this many nats per token above the first one is an explosion. */
 static const double exploded = 10;
 /* The MLP's own weights are of the order of 1/sqrt(E), whatever it makes. */
@@ -304,7 +306,7 @@ int train_probe(trainer *t, train_event *e, error *err)
     int back = rewind_start(t, rc == 0 ? err : NULL);
     if (rc < 0 || back < 0)
         return rc < 0 ? rc : back;
-    t->probe_losses[t->probed++] = isfinite(loss) ? loss : INFINITY;
+    t->probe_losses[t->probed++] = isfinite(loss) ? loss : (double)INFINITY;
     e->loss = loss;
     e->lr = rate;
     if (t->probed < N_PROBE_RATES)
@@ -313,7 +315,7 @@ int train_probe(trainer *t, train_event *e, error *err)
     for (size_t i = 1; i < N_PROBE_RATES; i++)
         if (t->probe_losses[i] < t->probe_losses[best])
             best = i;
-    t->lr = probe_rates[best];
+    t->lr = probe_rates[best] * probe_caution;
     return 0;
 }
 
