@@ -43,6 +43,7 @@ int scorer_open(scorer **out, const model *m, session *s, const scorer_options *
     int rc = text_add_format(&c->prefix, err, "%s\n", hash);
     if (rc == 0)
         rc = add_essence(&c->prefix, backend, err);
+    c->n_who = c->prefix.n;
     if (rc < 0) {
         scorer_close(c);
         return rc;
@@ -65,9 +66,30 @@ const model *scorer_model(const scorer *c)
     return c->model;
 }
 
+size_t scorer_window(const scorer *c)
+{
+    return c->window - c->n_virtual;
+}
+
 void scorer_use_store(scorer *c, store *s)
 {
     c->options.store = s;
+}
+
+int scorer_use_prefix(scorer *c, const prefix_view *prefix, error *err)
+{
+    char hex[SHA256_HEX];
+    size_t floats = 0;
+    if (prefix)
+        floats = prefix->n * prefix_width(model_describe(c->model), prefix->kind);
+    TRY(session_set_prefix(c->session, prefix, err));
+    c->prefix.n = c->n_who;
+    c->n_virtual = prefix ? prefix->n : 0;
+    if (!prefix)
+        return 0;
+    TRY(sha256_hex(prefix->values, floats * sizeof(float), hex, err));
+    return text_add_format(&c->prefix, err, "behind %d %zu %s\n", (int)prefix->kind,
+                           prefix->n, hex);
 }
 
 /* ---- Prices ---- */

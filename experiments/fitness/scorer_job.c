@@ -30,17 +30,19 @@ static int task_describe(const task *t, text *out, error *err)
     return 0;
 }
 
-/* How many tokens of the row the model reads. */
+/* How many tokens of the row the model reads, virtual ones included. */
 static size_t tokens_read(const scorer *c, const row *r)
 {
-    return r->n < c->window ? r->n : c->window;
+    size_t n = r->n + c->n_virtual;
+    return n < c->window ? n : c->window;
 }
 
 static int row_key(const scorer *c, const text *head, const row *r, bool context_matters,
                    char key[SHA256_HEX], error *err)
 {
     uint64_t facts[3] = {r->n, context_matters ? r->n_context : 0,
-                         r->n > c->window ? c->options.overflow : OVERFLOW_ERROR};
+                         r->n + c->n_virtual > c->window ? c->options.overflow
+                                                         : OVERFLOW_ERROR};
     sha256 h;
     TRY(sha256_begin(&h, err));
     int rc = sha256_add(&h, text_string(head), head->n, err);

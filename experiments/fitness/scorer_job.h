@@ -11,7 +11,9 @@ struct scorer {
     session *session;
     scorer_options options;
     size_t window;
-    text prefix; /* of what is hashed: who computes, and how */
+    text prefix;      /* of what is hashed: who computes, and how; and behind what */
+    size_t n_who;     /* bytes of it that say who and how */
+    size_t n_virtual; /* tokens before every row */
     key_ledger keys;
     double slice_tokens;
 };
