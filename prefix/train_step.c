@@ -11,8 +11,9 @@
 enum { PROBE_ROWS = 8 };
 /* What does best for a few steps on a few rows is too much for many. */
 static const double probe_caution = 0.5;
-/* A loss that is this many nats per token above the first one is an explosion. */
-static const double exploded = 10;
+/* A loss that is this many nats per token worse than both the start and knowing nothing,
+ * ln V, is an explosion. */
+static const double exploded = 1;
 /* The MLP's own weights are of the order of 1/sqrt(E), whatever it makes. */
 static const double mlp_rate = 0.03;
 
@@ -200,6 +201,12 @@ static int move(trainer *t, double lr, double *norm, error *err)
 
 /* ---- Steps ---- */
 
+static bool has_exploded(const trainer *t, double loss)
+{
+    double ignorance = log((double)model_describe(t->model)->n_vocabulary);
+    return !isfinite(loss) || loss > fmax(t->first_loss, ignorance) + exploded;
+}
+
 /* The training ends here; what was best stays. */
 static int diverge(trainer *t, double loss, double norm, error *err)
 {
@@ -229,8 +236,7 @@ int train_step(trainer *t, train_event *e, error *err)
     e->gradient_norm = gradient_norm(t->gradient, t->n_values);
     if (step == 0)
         t->first_loss = e->loss;
-    if (!isfinite(e->loss) || !isfinite(e->gradient_norm) ||
-        e->loss > t->first_loss + exploded)
+    if (has_exploded(t, e->loss) || !isfinite(e->gradient_norm))
         return diverge(t, e->loss, e->gradient_norm, err);
     if (t->n_selection == 0) /* the last state that had a sane loss */
         memcpy(t->best, t->values, t->n_values * sizeof(float));

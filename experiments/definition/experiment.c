@@ -109,6 +109,7 @@ void experiment_free(experiment *e)
     dataset_free(e->data);
     texts_free(e->fitness.labels, e->fitness.n_labels);
     texts_free(e->stops, e->fitness.generation.n_stops);
+    prefix_plan_free(&e->prefix);
     free(e->backend);
     free(e->path);
     free(e->name);
@@ -135,6 +136,7 @@ static int set_defaults(experiment *e, const char *path, error *err)
     e->budget.tokens = 100000;
     e->finalists = 4;
     e->proposals = (proposal_options){.words = 8, .gradient_rows = 8};
+    e->prefix = (prefix_plan){.train = train_defaults(PREFIX_EMBEDDINGS)};
     TRY(set_string(&e->description, "", err));
     TRY(set_string(&e->backend, "cpu", err));
     return set_string(&e->path, path, err);
@@ -326,10 +328,10 @@ static int read_rest(experiment_reader *r, const experiment_overrides *overrides
 static int read_sections(experiment_reader *r, const experiment_overrides *overrides,
                          error *err)
 {
-    static const char *const keys[] = {"name",     "description", "model",     "data",
-                                       "template", "genes",       "fitness",   "search",
-                                       "budget",   "engine",      "finalists", "seed",
-                                       "overflow", "path",        "model_path"};
+    static const char *const keys[] = {
+        "name",     "description", "model",  "data",      "template",  "genes",
+        "fitness",  "search",      "budget", "engine",    "finalists", "seed",
+        "overflow", "prefix",      "path",   "model_path"};
     size_t n_keys = sizeof keys / sizeof *keys - (r->dump ? 0 : 2);
     if (r->root->kind == YAML_NULL)
         return yaml_error(r->root, err, E_FORMAT, "the file is empty");
@@ -344,6 +346,7 @@ static int read_sections(experiment_reader *r, const experiment_overrides *overr
     TRY(experiment_read_fitness(r, err));
     TRY(read_search(r, err));
     TRY(read_budget(r, err));
+    TRY(experiment_read_prefix(r, err));
     return read_rest(r, overrides, err);
 }
 

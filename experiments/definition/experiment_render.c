@@ -44,7 +44,7 @@ static void bind_fields(scope *s, const experiment *e, size_t i)
              i == EXAMPLE_EMPTY ? "" : e->data->examples[i].values[f]);
 }
 
-static int number_text(const gene_spec *spec, double value, text *out, error *err)
+int gene_number_text(const gene_spec *spec, double value, text *out, error *err)
 {
     if (spec->whole)
         return text_add_format(out, err, "%lld", (long long)value);
@@ -59,7 +59,7 @@ static int bind_short_genes(scope *s, const experiment *e, const genome *g, erro
         if (spec->kind == GENE_CHOICE) {
             bind(s, spec->name, spec->options[g->genes[i].choice]);
         } else if (spec->kind == GENE_NUMBER) {
-            TRY(number_text(spec, g->genes[i].number, &s->values[i], err));
+            TRY(gene_number_text(spec, g->genes[i].number, &s->values[i], err));
             bind(s, spec->name, text_string(&s->values[i]));
         }
     }

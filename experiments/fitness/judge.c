@@ -20,6 +20,13 @@ static int check_hash(const experiment *e, const model *m, const char *wanted, e
                      e->model_path, hash, wanted);
 }
 
+static int use_prefix(judge *j, const prefix *p, error *err)
+{
+    TRY(prefix_check_model(p, j->model, err));
+    prefix_view view = prefix_view_of(p);
+    return scorer_use_prefix(j->scorer, &view, err);
+}
+
 static int open_parts(judge *j, const experiment *e, const judge_options *options,
                       error *err)
 {
@@ -35,6 +42,8 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
                               .interrupt = options->interrupt,
                               .ticker = options->ticker};
     TRY(scorer_open(&j->scorer, j->model, j->session, &scoring, err));
+    if (options->prefix)
+        TRY(use_prefix(j, options->prefix, err));
     TRY(fitness_lm_new(&j->objective, e, j->scorer, err));
     if (experiment_soft_gene(e) < e->spec.n_genes) {
         objective *inner = j->objective;

@@ -66,6 +66,11 @@ const model *scorer_model(const scorer *c)
     return c->model;
 }
 
+size_t scorer_window(const scorer *c)
+{
+    return c->window - c->n_virtual;
+}
+
 void scorer_use_store(scorer *c, store *s)
 {
     c->options.store = s;

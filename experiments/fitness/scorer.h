@@ -45,6 +45,8 @@ void scorer_use_store(scorer *c, store *s);
 /* From now on every row stands behind these virtual tokens, as session_set_prefix has it;
  * they are part of each row's key and of its price. Copies. NULL: behind none. */
 int scorer_use_prefix(scorer *c, const prefix_view *prefix, error *err);
+/* Tokens that a row may have: the model's window less the vectors before it. */
+size_t scorer_window(const scorer *c);
 
 /* What the rows would be charged; charged[i] (NULL allowed) says whether rows[i] is among
  * those that cost something: new to this run, and the first of its kind in the list. With
