@@ -209,6 +209,16 @@ static void read_errors(const fit *f, const gsl_matrix *covariance,
                 : sqrt(dense_at(covariance, parameter[k], parameter[k]));
 }
 
+/* With reliabilities the likelihood may have a ridge for a maximum. */
+static void no_errors(const fit *f, bradley_terry *out)
+{
+    out->no_se = "the comparisons do not determine all scores and reliabilities";
+    for (size_t i = 0; i < f->n_items; i++)
+        out->se[i] = NAN;
+    for (size_t k = 0; f->r && k < f->c->raters.n; k++)
+        out->reliability_se[k] = NAN;
+}
+
 static int measure_errors(fit *f, bradley_terry *out, error *err)
 {
     gsl_matrix *information = NULL;
@@ -219,14 +229,13 @@ static int measure_errors(fit *f, bradley_terry *out, error *err)
         derive(f);
         information = f->information;
     }
-    TRY_OUT(rc, dense_factor(information, err));
-    TRY_OUT(rc, dense_invert_factor(information, err));
-    read_errors(f, information, f->parameter, out);
+    if (dense_factor(information, NULL) < 0 || dense_invert_factor(information, NULL) < 0)
+        no_errors(f, out);
+    else
+        read_errors(f, information, f->parameter, out);
 out:
     if (information != f->information)
         gsl_matrix_free(information);
-    if (rc < 0)
-        error_prefix(err, "standard errors of the scores");
     return rc;
 }
 

@@ -43,6 +43,7 @@ typedef struct bradley_terry {
     double tie, tie_se; /* nu itself; 0 and NaN without ties */
     double log_likelihood;
     size_t n_iterations;
+    const char *no_se; /* why there are no standard errors at all, or NULL; static */
 } bradley_terry;
 
 /* E_FORMAT: no comparisons, or only ties; E_NUMERIC: the estimate does not exist (and

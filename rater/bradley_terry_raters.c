@@ -223,6 +223,11 @@ int fit_reliabilities(fit *f, error *err)
     enum { EM_FIRST = 10, SCORE_STEPS = 2 };
     for (size_t k = 0; k < f->c->raters.n; k++)
         f->r[k] = reliability_start;
+    /* Equal scores are a saddle, which expectation-maximisation cannot leave: begin with
+     * what the answers say when all are believed. */
+    for (size_t i = 0; i < f->c->n; i++)
+        f->weight[i] = 1;
+    TRY(fit_maximise_scores(f, SCORE_STEPS, err));
     for (size_t round = 0; round < f->o->max_iterations; round++) {
         stride made = STRIDE_NONE;
         f->n_iterations++;
@@ -237,7 +242,7 @@ int fit_reliabilities(fit *f, error *err)
         f->log_likelihood = expect(f);
         double change = maximise_reliabilities(f);
         TRY(fit_maximise_scores(f, SCORE_STEPS, err));
-        if (change < 1e-9)
+        if (change < 1e-9 && round >= EM_FIRST)
             return 0;
     }
     return 1;

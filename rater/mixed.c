@@ -187,9 +187,10 @@ static void expect(solver *s, double t, double d, sums *rater, double *cov, doub
     *cc = s->items_long ? shorts : longs;
 }
 
-/* New scales, noises, t and d; the largest relative change of any. */
+/* New scales, noises, t and d; the largest change of a scale or, relative, of a noise.
+ * `before` (raters) is scratch. */
 static double update(solver *s, const sums *rater, double aa, double cc, double *t,
-                     double *d)
+                     double *d, double *before)
 {
     size_t n = s->r->raters.n;
     double pooled = 0, squares = 0, change = 0, item = *t * *t * aa;
@@ -200,15 +201,17 @@ static double update(solver *s, const sums *rater, double aa, double cc, double 
         double scale = (x->xy + item) / (x->xx + item);
         double rest = x->yy - 2 * scale * x->xy + scale * scale * x->xx;
         double weight = (x->n + 1) / (fmax(0, rest) + pooled);
-        change = fmax(change, fabs(scale - s->scale[k]));
         change = fmax(change, fabs(weight / s->weight[k] - 1));
+        before[k] = s->scale[k];
         s->scale[k] = scale;
         s->weight[k] = weight;
         squares += scale * scale / (double)n;
     }
     double unit = sqrt(squares);
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         s->scale[k] /= unit;
+        change = fmax(change, fabs(s->scale[k] - before[k]));
+    }
     *t = sqrt(item) * unit;
     *d *= sqrt(cc);
     return change;
@@ -221,14 +224,15 @@ static int fit_scales(mixed *out, solver *s, double *t, double *d, size_t most,
     size_t n = s->r->raters.n;
     sums *rater = array_new(n, sizeof *rater);
     double *cov = array_new(s->n_short + 1, sizeof *cov), aa, cc, log_det, residual;
-    int rc = rater && cov ? 0 : error_memory(err, n * sizeof *rater);
+    double *before = array_new(n, sizeof *before);
+    int rc = rater && cov && before ? 0 : error_memory(err, n * sizeof *rater);
     double change = INFINITY;
     for (size_t i = 0; rc == 0 && i < most && change > 1e-6; i++) {
         TRY_OUT(rc, solver_solve(s, *t, *d, &log_det, &residual, err));
         TRY_OUT(rc, solver_invert(s, err));
         memset(rater, 0, n * sizeof *rater);
         expect(s, *t, *d, rater, cov, &aa, &cc);
-        change = update(s, rater, aa, cc, t, d);
+        change = update(s, rater, aa, cc, t, d, before);
         out->n_iterations++;
     }
     if (change > 1e-6)
@@ -239,6 +243,7 @@ static int fit_scales(mixed *out, solver *s, double *t, double *d, size_t most,
 out:
     free(rater);
     free(cov);
+    free(before);
     return rc;
 }
 

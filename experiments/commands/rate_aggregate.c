@@ -46,7 +46,7 @@ static const char usage[] =
     "mixed\n"
     "  --rater-scale        also a scale and a noise per rater\n"
     "any\n"
-    "  --iterations N       at most; default 10000\n"
+    "  --iterations N       at most; default 2000\n"
     "\n"
     "JSON: numbers that cannot be said are null. Every method: method, n_items, "
     "n_raters,\n"
@@ -60,7 +60,7 @@ static const char usage[] =
     "                 se_missing_because, log_likelihood, iterations, converged\n"
     "  bradley-terry  items [{item, score, se}], in natural log odds, sum 0; tie and\n"
     "                 tie_se (Davidson's nu); raters [{rater, reliability, se}];\n"
-    "                 log_likelihood, iterations\n"
+    "                 se_missing_because, log_likelihood, iterations\n"
     "  mixed          items [{item, mean, se}], raters [{rater, bias, se, scale, "
     "noise}],\n"
     "                 mean, mean_se, variance {item, rater, residual}, log_likelihood,\n"
@@ -201,7 +201,7 @@ static int run_alpha(const request *q, const ratings *r, const aggregate_counts 
 static int run_dawid_skene(const request *q, const ratings *r, const aggregate_counts *n,
                            error *err)
 {
-    const dawid_skene_options o = {q->smoothing, q->iterations, 1e-10};
+    const dawid_skene_options o = {q->smoothing, q->iterations, 1e-8};
     dawid_skene d;
     TRY(dawid_skene_fit(&d, r, &o, err));
     int rc = q->json ? tell_json(aggregate_dawid_skene_json(&d, r, n), err)
@@ -262,7 +262,7 @@ static int run_comparisons(const request *q, error *err)
 
 static int run(int argc, char **argv, error *err)
 {
-    request q = {.resamples = 1000, .iterations = 10000, .seed = 1};
+    request q = {.resamples = 1000, .iterations = 2000, .seed = 1};
     TRY(parse(&q, argc, argv, err));
     return q.method == METHOD_BRADLEY_TERRY ? run_comparisons(&q, err)
                                             : run_ratings(&q, err);

@@ -177,6 +177,8 @@ json_t *aggregate_bradley_terry_json(const bradley_terry *b, const comparisons *
                set_real(top, "tie", b->tie) || set_real(top, "tie_se", b->tie_se) ||
                set_real(top, "log_likelihood", b->log_likelihood) ||
                json_object_set_new(top, "iterations", count(b->n_iterations)) ||
+               json_object_set_new(top, "se_missing_because",
+                                   b->no_se ? json_string(b->no_se) : json_null()) ||
                json_object_set_new(top, "items", items) ||
                json_object_set_new(top, "raters", raters);
     for (size_t i = 0; !bad && i < c->items.n; i++) {

@@ -129,11 +129,14 @@ int aggregate_bradley_terry_text(const bradley_terry *b, const comparisons *c, e
 {
     printf("%-32s %10s %10s\n", "item", "score", "se");
     TRY(print_ranked(c->items.names, b->score, b->se, c->items.n, err));
+    printf("\n");
     if (b->has_ties)
-        printf("\nties: %.4f (se %.4f), Davidson's nu\n", b->tie, b->tie_se);
+        TRY(print_row("ties (Davidson's nu)", (double[]){b->tie, b->tie_se}, 2, err));
+    if (b->no_se)
+        printf("no standard errors: %s\n", b->no_se);
     if (!b->reliability)
         return 0;
-    printf("\n%-32s %10s %10s\n", "rater", "reliable", "se");
+    printf("%-32s %10s %10s\n", "rater", "reliable", "se");
     return print_ranked(c->raters.names, b->reliability, b->reliability_se, c->raters.n,
                         err);
 }
