@@ -42,13 +42,17 @@ static int evaluate(profile *p, double t, double d)
     return solver_solve(p->s, p->t, p->d, &p->log_det, &p->residual, p->err);
 }
 
+/* Where the matrix is no longer positive definite in doubles, noise has vanished beside
+ * the rest: as bad a place as there is, and finite, as the simplex needs it. */
 static double deviance_at(const gsl_vector *x, void *state)
 {
+    static const double worst = 1e300;
     profile *p = state;
-    if (!p->failed)
-        p->failed = evaluate(p, gsl_vector_get(x, 0), gsl_vector_get(x, 1));
-    double deviance = p->failed ? 0 : deviance_of(p);
-    return isfinite(deviance) ? deviance : (double)INFINITY;
+    int rc = evaluate(p, gsl_vector_get(x, 0), gsl_vector_get(x, 1));
+    if (rc < 0 && rc != E_NUMERIC)
+        p->failed = rc;
+    double deviance = rc < 0 ? worst : deviance_of(p);
+    return isfinite(deviance) ? deviance : worst;
 }
 
 static int search_ratios(profile *p, gsl_multimin_fminimizer *m, gsl_vector *x,
@@ -301,9 +305,11 @@ static int fit_simple(mixed *out, solver *s, double *t, double *d, size_t most,
         s->scale[k] = s->weight[k] = 1;
     double log_det, all;
     TRY(solver_solve(s, 0, 0, &log_det, &all, err));
-    TRY(find_ratios(&p, most, &out->n_iterations, err));
+    int rc = find_ratios(&p, most, &out->n_iterations, err);
+    if (rc < 0 && rc != E_NUMERIC)
+        return rc;
     double noise = p.residual / freedom_of(s);
-    if (!(p.residual > 1e-10 * all))
+    if (rc < 0 || !(p.residual > 1e-10 * all) || fmax(p.t, p.d) > 1e5)
         return error_set(err, E_NUMERIC,
                          "items and raters explain every rating: no noise is left, and "
                          "so no standard errors");

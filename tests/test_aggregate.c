@@ -355,6 +355,39 @@ static void more_raters_than_items_is_the_same_model(void **state)
     ratings_free(&turned);
 }
 
+/* Of five raters, one doubles differences and one is noisy: deterministic "noise" from
+ * waves that no item shares. */
+static void scales_and_noises_of_raters_are_found(void **state)
+{
+    (void)state;
+    ratings r = {0};
+    size_t dropped;
+    static const double scale[] = {1, 1, 1, 2, 1}, noise[] = {0.2, 0.2, 0.2, 0.2, 1};
+    char item[16], rater[2] = "a", value[32];
+    for (int i = 0; i < 200; i++)
+        for (int k = 0; k < 5; k++) {
+            double u = sin(1.0 + 7.7 * i) * 1.4, e = sin(i * i * 1.3 + 17.0 * k * i + k);
+            snprintf(item, sizeof item, "%d", i);
+            rater[0] = (char)('a' + k);
+            snprintf(value, sizeof value, "%.6f",
+                     3 + 0.3 * k + scale[k] * u + noise[k] * 1.4 * e);
+            assert_int_equal(ratings_add(&r, item, rater, value, 0, NULL), 0);
+        }
+    assert_int_equal(ratings_finish(&r, REPEAT_LAST, &dropped, NULL), 0);
+    mixed m, plain;
+    assert_int_equal(mixed_fit(&m, &r, &(mixed_options){true, 10000}, NULL), 0);
+    assert_int_equal(mixed_fit(&plain, &r, &(mixed_options){false, 10000}, NULL), 0);
+    for (size_t k = 0; k < 5; k++) {
+        assert_near(m.scale[k] / m.scale[0], scale[k], 0.1);
+        assert_near(m.noise[k], noise[k], 0.1);
+        assert_near(m.bias[k] - m.bias[0], 0.3 * (double)k, 0.1);
+    }
+    assert_true(m.log_likelihood > plain.log_likelihood + 100);
+    mixed_free(&m);
+    mixed_free(&plain);
+    ratings_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +400,7 @@ int main(void)
         cmocka_unit_test(reliabilities_are_those_of_scipy),
         cmocka_unit_test(scores_that_do_not_exist_are_refused_with_the_reason),
         cmocka_unit_test(the_mixed_model_is_the_restricted_maximum),
+        cmocka_unit_test(scales_and_noises_of_raters_are_found),
         cmocka_unit_test(more_raters_than_items_is_the_same_model),
     };
     return cmocka_run_group_tests(tests, load, unload);

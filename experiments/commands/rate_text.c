@@ -129,7 +129,8 @@ int aggregate_bradley_terry_text(const bradley_terry *b, const comparisons *c, e
 {
     printf("%-32s %10s %10s\n", "item", "score", "se");
     TRY(print_ranked(c->items.names, b->score, b->se, c->items.n, err));
-    printf("\n");
+    if (b->has_ties || b->no_se || b->reliability)
+        printf("\n");
     if (b->has_ties)
         TRY(print_row("ties (Davidson's nu)", (double[]){b->tie, b->tie_se}, 2, err));
     if (b->no_se)
