@@ -2,7 +2,6 @@
 #include "../../prefix/prefix.h"
 #include "../store/training.h"
 #include "../views/export.h"
-#include "../views/file_write.h"
 #include "../views/json_lines.h"
 #include "../views/prompt_file.h"
 #include "../views/summary.h"

@@ -1,6 +1,5 @@
 /* The report's frame: head, verdict, the two prompts, and the order of the sections. */
 #include "report.h"
-#include "file_write.h"
 #include "html.h"
 #include "plot.h"
 #include "report_parts.h"
