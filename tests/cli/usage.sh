@@ -9,7 +9,7 @@ run frobnicate
 run tokenize --help
 run help list
 run help nothing
-for command in evolve compare show list export score generate inspect tokenize bench; do
+for command in evolve compare show list export score generate gradient inspect tokenize bench; do
     run_quietly "$command" --help
     grep -q "^usage: lamarck $command " "$scratch/stdout" || note "$command does not say how it is used"
 done
