@@ -22,6 +22,7 @@ static const char usage[] =
     "  --out FILE         safetensors\n"
     "  --no-bos           no BOS, whatever the policy\n"
     "  --special          spelled special tokens are those tokens, not text\n"
+    "  --prefix ADAPTER   learned vectors stand before every row\n"
     "\n" //
     MODEL_OPTIONS_USAGE;
 
@@ -33,7 +34,7 @@ typedef struct group {
 } group;
 
 typedef struct request {
-    const char *model, *rows, *out;
+    const char *rows, *out, *prefix;
     row_file_options row_options;
     model_choice choice;
 } request;
@@ -211,6 +212,7 @@ static int run(int argc, char **argv, error *err)
         {"out", OPTION_TEXT, &q.out, NULL, NULL},
         {"no-bos", OPTION_FLAG, &q.row_options.no_bos, NULL, NULL},
         {"special", OPTION_FLAG, &q.row_options.special, NULL, NULL},
+        {"prefix", OPTION_TEXT, &q.prefix, NULL, NULL},
         MODEL_OPTIONS(q.choice),
     };
     size_t n;
@@ -223,7 +225,9 @@ static int run(int argc, char **argv, error *err)
     model *m;
     session *s;
     TRY(command_model_open(argv[1], &q.choice, &m, &s, err));
-    int rc = run_file(&q, m, s, err);
+    int rc = command_use_prefix(q.prefix, m, s, &n, err);
+    if (rc == 0)
+        rc = run_file(&q, m, s, err);
     session_close(s);
     model_close(m);
     return rc;
