@@ -279,8 +279,6 @@ static int train(runner *r, const char **stop, error *err)
     int rc;
     while ((rc = advance(r, stop, err)) == 1)
         ;
-    if (rc == E_NUMERIC)
-        error_prefix(err, "the training stopped, its best vectors are kept");
     return rc;
 }
 

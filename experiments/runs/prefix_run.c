@@ -124,12 +124,12 @@ static int put_facts(store *s, uint64_t run, prefix_task *t, error *err)
     size_t width = prefix_width(model_describe(t->judge.model), o->kind);
     double rate = trainer_rate(t->trainer);
     training_facts f = {.method = method,
-                        .n_tokens = o->n_tokens,
+                        .n_tokens = t->n_tokens,
                         .start = t->start,
                         .planned = o->n_steps,
                         .rate = rate > 0 ? rate : (double)NAN,
                         .peak_bytes = memory.peak_bytes,
-                        .parameters = o->n_tokens * width};
+                        .parameters = t->n_tokens * width};
     return store_put_training(s, run, &f, err);
 }
 
@@ -278,8 +278,8 @@ static int foretell(prefix_task *t, prefix_estimate *out, error *err)
         .step_tokens = prefix_task_step_tokens(t),
         .finish_tokens = t->finish.tokens,
         .steps = o->n_steps,
-        .n_tokens = o->n_tokens,
-        .parameters = o->n_tokens * prefix_width(model_describe(t->judge.model), o->kind),
+        .n_tokens = t->n_tokens,
+        .parameters = t->n_tokens * prefix_width(model_describe(t->judge.model), o->kind),
         .peak_bytes = memory.peak_bytes};
     out->tokens = prefix_task_tokens(t);
     if (b->tokens && b->tokens < out->tokens)

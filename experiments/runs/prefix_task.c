@@ -53,6 +53,12 @@ static int check_rows(const prefix_task *t, split_name name, const row_list *row
     return 0;
 }
 
+static int check_all_rows(const prefix_task *t, error *err)
+{
+    TRY(check_rows(t, SPLIT_SEARCH, &t->train, err));
+    return check_rows(t, SPLIT_SELECTION, &t->selection, err);
+}
+
 /* ---- How it begins ---- */
 
 static int set_start(prefix_task *t, const char *what, const char *said, error *err)
@@ -149,6 +155,8 @@ static int price_finish(prefix_task *t, error *err)
     prefix first = {0};
     scorer *c = t->judge.scorer;
     TRY(add_cost(t->judge.objective, t->experiment, &t->finish, err));
+    TRY(scorer_use_prefix(c, NULL,
+                          err)); /* a soft prompt of the user's own is not theirs */
     TRY(add_cost(t->bare_objective, t->bare, &t->finish, err));
     TRY(trainer_latest(t->trainer, &first, err));
     prefix_view view = prefix_view_of(&first);
@@ -162,7 +170,7 @@ static int price_finish(prefix_task *t, error *err)
 
 /* ---- How many steps ---- */
 
-enum { PROBES_MOST = 20 }; /* rates that a probe tries, about */
+enum { PROBE_RATES = 4 }; /* that a probe tries */
 
 static double step_tokens(const prefix_task *t)
 {
@@ -177,8 +185,8 @@ static double step_tokens(const prefix_task *t)
  * rows before the first step and after the last, the finish. */
 static double other_tokens(const prefix_task *t)
 {
-    double probe = t->options.lr > 0 ? 0 : PROBES_MOST * step_tokens(t);
-    return probe + 2 * (double)row_tokens(t, &t->selection) + (double)t->finish.tokens;
+    return (double)t->probe_tokens + 2 * (double)row_tokens(t, &t->selection) +
+           (double)t->finish.tokens;
 }
 
 uint64_t prefix_task_step_tokens(const prefix_task *t)
@@ -203,31 +211,43 @@ static size_t affordable_steps(const prefix_task *t)
     return steps < 1 ? 1 : steps < (double)wanted ? (size_t)steps : wanted;
 }
 
-static int make_trainer(prefix_task *t, error *err)
+static int make_trainer(prefix_task *t, size_t n_selection, error *err)
 {
     trainer_free(t->trainer);
     t->trainer = NULL;
     return trainer_new(&t->trainer, t->judge.session, t->judge.model, &t->options,
-                       t->train.rows, t->train.n, t->selection.rows, t->selection.n, err);
+                       t->train.rows, t->train.n, t->selection.rows, n_selection, err);
 }
 
-/* Once for what it costs, and again if that asks for fewer steps. */
+/* A trainer without selection rows begins with the probe, if there is to be one, and so
+ * tells what that costs. */
+static int price_probe(prefix_task *t, error *err)
+{
+    uint64_t tokens = 0;
+    TRY(make_trainer(t, 0, err));
+    if (trainer_next(t->trainer, &tokens) == TRAIN_PROBE)
+        t->probe_tokens = PROBE_RATES * tokens;
+    prefix start = {0};
+    TRY(trainer_latest(t->trainer, &start, err));
+    t->n_tokens = t->options.n_tokens = start.n;
+    prefix_free(&start);
+    return 0;
+}
+
+/* Once for what it costs, then with as many steps as that allows. */
 static int plan_trainer(prefix_task *t, error *err)
 {
-    TRY(make_trainer(t, err));
-    t->n_tokens = trainer_options(t->trainer)->n_tokens;
-    TRY(check_rows(t, SPLIT_SEARCH, &t->train, err));
-    TRY(check_rows(t, SPLIT_SELECTION, &t->selection, err));
+    train_options *o = &t->options;
+    t->n_tokens = o->n_tokens; /* 0: a trainer has to count them first */
+    TRY(check_all_rows(t, err));
+    TRY(price_probe(t, err));
+    TRY(check_all_rows(t, err));
     TRY(price_finish(t, err));
-    size_t steps = t->options.n_steps;
     if (t->experiment->budget.tokens)
-        steps = affordable_steps(t);
-    if (steps == t->options.n_steps)
-        return 0;
-    t->options.n_steps = steps;
-    if (t->options.n_warmup > steps / 2)
-        t->options.n_warmup = steps / 2;
-    return make_trainer(t, err);
+        o->n_steps = affordable_steps(t);
+    if (o->n_warmup > o->n_steps / 2)
+        o->n_warmup = o->n_steps / 2;
+    return make_trainer(t, t->selection.n, err);
 }
 
 /* ---- Opening ---- */

@@ -19,7 +19,8 @@ typedef struct prefix_task {
     train_options options; /* its texts borrowed from here */
     size_t n_tokens;       /* virtual ones */
     trainer *trainer;
-    expense finish; /* what measuring the three costs */
+    uint64_t probe_tokens; /* 0: the rate is given */
+    expense finish;        /* what measuring the three costs */
 } prefix_task;
 
 /* Opens everything and makes the trainer, whose steps are as many as the experiment wants

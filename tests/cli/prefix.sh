@@ -135,7 +135,7 @@ run prefix --resume "$scratch"
 run prefix "$scratch/experiment.yaml" --set prefix.init=run --set prefix.run=nowhere
 sed 's/prefix: {tokens/prefix: {tokns/' "$scratch/experiment.yaml" >"$scratch/misspelt.yaml"
 run prefix "$scratch/misspelt.yaml"
-run_quietly prefix "$scratch/experiment.yaml" --out "$scratch/wild" --lr 1000000 --set prefix.clip=0 --set prefix.warmup=0
+run_quietly prefix "$scratch/experiment.yaml" --out "$scratch/wild" --lr 100000 --set prefix.weight_decay=900 --set prefix.decay_to_zero=on
 grep -qE 'step [0-9]+' "$scratch/stderr" || note "the step is not named: $(cat "$scratch/stderr")"
 note "a wild rate: $(status "$scratch/wild"), $([ -s "$scratch/wild/report.html" ] && echo a report)"
 run_quietly export "$scratch/wild" --format peft --out "$scratch/last_good"
