@@ -177,7 +177,9 @@ int experiment_head(const experiment *e, const genome *g, text *out, error *err)
     TRY_OUT(rc, experiment_bare(&bare, e, g, err));
     TRY_OUT(rc, experiment_prompt_text(e, g, &whole, err));
     TRY_OUT(rc, experiment_prompt_text(bare, &bare->seeds[0], &rows, err));
-    bool ends = !e->prompt.n_messages && whole.n > rows.n &&
+    /* What stands before the words of a soft prompt is no text. */
+    bool plain = !e->prompt.n_messages && experiment_soft_gene(e) == e->spec.n_genes;
+    bool ends = plain && whole.n > rows.n &&
                 memcmp(whole.s + whole.n - rows.n, text_string(&rows), rows.n) == 0;
     rc = ends ? text_add(out, whole.s, whole.n - rows.n, err)
               : add_text_genes(e, g, out, err);

@@ -20,8 +20,12 @@ static int check_hash(const experiment *e, const model *m, const char *wanted, e
                      e->model_path, hash, wanted);
 }
 
-static int use_prefix(judge *j, const prefix *p, error *err)
+static int use_prefix(judge *j, const experiment *e, const prefix *p, error *err)
 {
+    if (experiment_virtual_tokens(e) > 0)
+        return error_set(err, E_ARGUMENT,
+                         "the prompt has a soft prompt of its own: no other vectors can "
+                         "stand before it");
     TRY(prefix_check_model(p, j->model, err));
     prefix_view view = prefix_view_of(p);
     return scorer_use_prefix(j->scorer, &view, err);
@@ -43,7 +47,7 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
                               .ticker = options->ticker};
     TRY(scorer_open(&j->scorer, j->model, j->session, &scoring, err));
     if (options->prefix)
-        TRY(use_prefix(j, options->prefix, err));
+        TRY(use_prefix(j, e, options->prefix, err));
     TRY(fitness_lm_new(&j->objective, e, j->scorer, err));
     if (experiment_soft_gene(e) < e->spec.n_genes) {
         objective *inner = j->objective;
