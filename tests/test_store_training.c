@@ -241,7 +241,8 @@ static void test_vectors_of_another_size_than_they_say_are_refused(void **state)
 
 /* As the first version of the program left its files. */
 static const char to_version_1[] =
-    "DROP TABLE cut; DROP TABLE training; DROP TABLE training_step; DROP TABLE training_evaluation;"
+    "DROP TABLE cut; DROP TABLE training; DROP TABLE training_step; DROP TABLE "
+    "training_evaluation;"
     "DROP TABLE checkpoint; DROP TABLE prefix; DROP TABLE comparison;"
     "PRAGMA user_version = 1;";
 
