@@ -11,9 +11,10 @@
 enum { PROBE_ROWS = 8 };
 /* What does best for a few steps on a few rows is too much for many. */
 static const double probe_caution = 0.5;
-/* A loss that is this many nats per token worse than both the start and knowing nothing,
- * ln V, is an explosion. */
-static const double exploded = 1;
+/* An explosion: a loss that is this many nats per token worse than both the start and
+ * knowing nothing, ln V; or values that have grown by this factor, behind which a norm in
+ * the model hides how far off they are. */
+static const double exploded_loss = 10, exploded_growth = 1000;
 /* The MLP's own weights are of the order of 1/sqrt(E), whatever it makes. */
 static const double mlp_rate = 0.03;
 
@@ -204,7 +205,10 @@ static int move(trainer *t, double lr, double *norm, error *err)
 static bool has_exploded(const trainer *t, double loss)
 {
     double ignorance = log((double)model_describe(t->model)->n_vocabulary);
-    return !isfinite(loss) || loss > fmax(t->first_loss, ignorance) + exploded;
+    double was = gradient_norm(t->start, t->n_values);
+    double is = gradient_norm(t->values, t->n_values);
+    return !isfinite(loss) || loss > fmax(t->first_loss, ignorance) + exploded_loss ||
+           is > exploded_growth * was;
 }
 
 /* The training ends here; what was best stays. */
@@ -315,10 +319,10 @@ int train_probe(trainer *t, train_event *e, error *err)
     t->probe_losses[t->probed++] = isfinite(loss) ? loss : (double)INFINITY;
     e->loss = loss;
     e->lr = rate;
-    if (t->probed < N_PROBE_RATES)
+    if (t->probed < TRAIN_PROBE_RATES)
         return 0;
     size_t best = 0;
-    for (size_t i = 1; i < N_PROBE_RATES; i++)
+    for (size_t i = 1; i < TRAIN_PROBE_RATES; i++)
         if (t->probe_losses[i] < t->probe_losses[best])
             best = i;
     t->lr = probe_rates[best] * probe_caution;

@@ -67,6 +67,24 @@ static void check_again(const prefix *p)
     prefix_free(&q);
 }
 
+/* What a configuration says keeps to its bounds. */
+static void check_config(const uint8_t *bytes, size_t n)
+{
+    adapter_config c = {0};
+    error err = {0};
+    int rc = adapter_config_parse(&c, (const char *)bytes, n, "fuzz", &err);
+    if (rc < 0 && (err.code != rc || !err.text[0] || c.base_model))
+        abort(); /* a failure says why, and hands out nothing */
+    if (rc < 0)
+        return;
+    bool kv = c.kind == PREFIX_KEY_VALUES;
+    if (c.n == 0 || (kv && (c.n_heads == 0 || c.token_dim % c.n_heads != 0)))
+        abort();
+    if (c.projected && (!kv || c.n_hidden == 0))
+        abort();
+    adapter_config_free(&c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     const uint8_t *end = n > 0 ? memchr(bytes, 0, n) : NULL;
@@ -74,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     size_t from = n_config < n ? n_config + 1 : n;
     prefix p = {0};
     error err = {0};
+    check_config(bytes, n_config);
     make_folders();
     put(adapter_config_name, bytes, n_config);
     put(adapter_tensors_name, bytes + from, n - from);
@@ -81,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (rc == 0)
         check_again(&p);
     else if (p.values || p.origin.base_model || err.code != rc || !err.text[0])
-        abort(); /* a failure says why, and hands out nothing */
+        abort();
     prefix_free(&p);
     return 0;
 }

@@ -25,7 +25,7 @@
 #include "toy.h"
 
 static const char *const usual[] = {
-    "prefix={tokens: 3, steps: 12, batch: 4, eval_every: 3, lr: 0.05, patience: 0}",
+    "prefix={tokens: 3, steps: 12, batch: 8, eval_every: 3, lr: 0.02, patience: 0}",
     "budget.tokens=100000"};
 enum { N_USUAL = sizeof usual / sizeof *usual, MOST_SETS = 8 };
 
@@ -555,7 +555,8 @@ static void test_it_begins_as_the_best_prompt_of_a_search(void **state)
     assert_int_equal(run_start(e, dir, NULL, &id, &err), 0);
     run_record *found = read_run(dir, id);
     const candidate_record *best = &found->candidates[found->verdict.best.candidate - 1];
-    assert_true(asprintf(&set, "prefix={init: run, run: '%s', steps: 2}", dir) > 0);
+    assert_true(asprintf(&set, "prefix={init: run, run: '%s', steps: 2, lr: 0.02}", dir) >
+                0);
     experiment *p = make(other, (const char *[]){set}, 1);
     assert_null(p->prefix.text);
     if (prefix_run_look_up(p, &err) < 0)

@@ -24,7 +24,7 @@ enum { TRIALS = 120, MANY = 100000000 };
 /* The plain backend: oneDNN and OpenMP end the process when they get no memory. */
 static const char *const set[] = {
     "engine.backend=ref",
-    "prefix={tokens: 3, steps: 3, batch: 4, eval_every: 2, lr: 0.05}"};
+    "prefix={tokens: 3, steps: 3, batch: 8, eval_every: 2, lr: 0.02}"};
 
 static int run(const experiment *e, const char *dir, bool begun, error *err)
 {
