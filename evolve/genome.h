@@ -17,6 +17,7 @@ typedef enum gene_kind {
     GENE_NUMBER, /* a real or whole number in a range */
     GENE_VECTOR, /* reals without bounds, around 0 */
 } gene_kind;
+enum { N_GENE_KINDS = GENE_VECTOR + 1 };
 
 /* One gene's law. Strings and arrays are borrowed from whoever made the spec. */
 typedef struct gene_spec {

@@ -4,7 +4,7 @@
 
 #include "experiment_read.h"
 
-const char *const gene_names[5] = {"text", "choice", "demos", "number", "soft"};
+const char *const gene_names[N_GENE_KINDS] = {"text", "choice", "demos", "number", "soft"};
 
 /* ---- Genes ---- */
 
@@ -232,7 +232,7 @@ static int read_gene(experiment_reader *r, const yaml_node *node, size_t i, erro
     TRY(check_gene_name(r->e, node, err));
     TRY(expect_map(node, "a gene", err));
     TRY(require_key(node, "kind", "a gene", &kind, err));
-    TRY(read_word(kind, gene_names, 5, &choice, err));
+    TRY(read_word(kind, gene_names, N_GENE_KINDS, &choice, err));
     char *name = string_copy(node->key);
     if (!name)
         return error_memory(err, strlen(node->key) + 1);
