@@ -279,9 +279,11 @@ static void range_queries(const back_pass *b, size_t first, size_t n, size_t hea
             continue;
         block_load(b, &k, &r);
         key_rows(b, s, k.kv_head, k.n_keys, r.key_rows);
+        /* One chain over all keys: slices of GROW would be cut by the furthest look of
+         * the block, so a query's bits would depend on its company. */
         ops->product(k.n, D, k.n_keys, r.ds, r.ld, r.key_rows, padded, ops->panel,
                      b->d_q + k.first * a->q_stride + head * D, a->q_stride,
-                     PRODUCT_GROW);
+                     PRODUCT_CONTINUE);
     }
 }
 

@@ -12,10 +12,9 @@
 #include <string.h>
 
 enum {
-    /* Rows of W that one pass sums over, and rows of dy in one task: a block of dy of
-     * this size stays in the second-level cache. */
-    SLICE_ROWS = 320,
-    BLOCK_ROWS = 252, /* whole tiles of 14, of 6 and of 4 */
+    /* Rows of dy in one task: so many of them, as wide as a slice, stay in the
+     * second-level cache. Whole tiles of 14, of 6 and of 4. */
+    BLOCK_ROWS = 252,
     SMALL_PRODUCT = 1 << 16,
 };
 
@@ -44,7 +43,9 @@ static back_grid cut(const backend_context *c, const backend_weight *w, size_t m
 {
     back_grid g = {.n_halves = w->gated ? 2 : 1};
     g.height = w->n_out / g.n_halves;
-    g.slice_units = SLICE_ROWS > w->unit ? SLICE_ROWS / w->unit : 1;
+    /* No deeper than one slice of the kernels: they would cut it in two half-empty ones
+     */
+    g.slice_units = c->kernels->depth > w->unit ? c->kernels->depth / w->unit : 1;
     g.n_slices = divide_up(divide_up(g.height, w->unit), g.slice_units);
     g.n_panels = divide_up(w->n_in, c->kernels->panel);
     g.n_blocks = divide_up(m, BLOCK_ROWS);

@@ -102,9 +102,7 @@ static void kernels_task(const backend_context *c, const backend_weight *w,
                         add || w->bias != NULL ? PRODUCT_GROW : PRODUCT_SET);
 }
 
-/* Pair by pair of panels: the two go to `room` (n_rows, 2 panels), which is still in the
- * nearest caches when the gate is applied. */
-/* As above, but the gate and what it gates go to `both` (m, 2 F), to stay. */
+/* Pair by pair of panels: the gate and what it gates go to `both` (m, 2 F), to stay. */
 static void kernels_keep_task(const backend_context *c, const backend_weight *w,
                               const float *x, float *y, float *both, task t)
 {
@@ -126,6 +124,8 @@ static void kernels_keep_task(const backend_context *c, const backend_weight *w,
     }
 }
 
+/* The same, but the two go to `room` (n_rows, 2 panels), which is still in the nearest
+ * caches when the gate is applied. */
 static void kernels_gated_task(const backend_context *c, const backend_weight *w,
                                const float *x, float *y, float *room, task t)
 {

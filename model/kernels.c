@@ -557,6 +557,7 @@ const kernels JOIN(kernels_, KERNEL_SET) = {
     .lanes = LANES,
     .panel = PANEL,
     .tile_rows = TILE_ROWS,
+    .depth = DEPTH,
     .product = product,
     .rms_norm = rms_norm,
     .rotate = rotate,

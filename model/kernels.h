@@ -37,6 +37,7 @@ typedef struct kernels {
     size_t lanes;     /* floats in a vector */
     size_t panel;     /* columns of a packed panel: two vectors */
     size_t tile_rows; /* rows that one register tile holds */
+    size_t depth;     /* products this deep are one slice, summed by itself */
 
     /* c (m, n; row stride ldc) from a (m, k; row stride lda) b, as `mode` says.
      * Element (r, j) of b is b[(j / panel) * panel_stride + r * ldb + j % panel]; its

@@ -1,3 +1,5 @@
+/* An adapter's folder: its tensors read against its configuration, and both written. The
+ * configuration's own reading is adapter_config.c. */
 #include "adapter.h"
 
 #include <errno.h>
@@ -12,8 +14,8 @@
 #include "../model/safetensors.h"
 #include "reparam.h"
 
-static const char config_name[] = "adapter_config.json";
-static const char tensors_name[] = "adapter_model.safetensors";
+const char adapter_config_name[] = "adapter_config.json";
+const char adapter_tensors_name[] = "adapter_model.safetensors";
 static const char values_name[] = "prompt_embeddings";
 enum { MOST_CONFIG_BYTES = 1 << 20, PATH_BYTES = 4096 };
 
@@ -46,21 +48,34 @@ static int token_floats(const reader *r, size_t *out, error *err)
     return 0;
 }
 
-/* The tensor `name`, rows x columns (columns 0: as it is; rows 0 too: one dimension). */
+/* "3 x 32", "6", "a scalar". */
+static const char *shape_text(const size_t *dims, size_t n, char out[64])
+{
+    if (n == 0)
+        snprintf(out, 64, "a scalar");
+    else if (n > 2)
+        snprintf(out, 64, "%zu dimensions", n);
+    else
+        snprintf(out, 64, n == 2 ? "%zu x %zu" : "%zu", dims[0], dims[n - 1]);
+    return out;
+}
+
+/* The tensor `name`, rows x columns (columns 0: any; rows 0: one dimension). */
 static int find(const reader *r, const char *name, size_t rows, size_t columns,
                 const safetensor **out, error *err)
 {
     const safetensor *t = safetensors_find(r->file, name);
     if (!t)
         return error_set(err, E_FORMAT, "%.300s has no tensor \"%s\"", r->path, name);
-    size_t n_dims = rows > 0 ? 2 : 1;
-    if (t->n_dims != n_dims || (rows > 0 && t->dims[0] != rows) ||
-        (columns > 0 && t->dims[n_dims - 1] != columns))
-        return error_set(err, E_FORMAT,
-                         "%.300s: tensor \"%s\" has %zu dimensions, %zu x %zu; wanted: "
-                         "%zu x %zu, as %s says",
-                         r->path, name, t->n_dims, t->n_dims > 0 ? t->dims[0] : 0,
-                         t->n_dims > 1 ? t->dims[1] : 0, rows, columns, config_name);
+    size_t n_dims = rows > 0 ? 2 : 1, wanted[2] = {rows > 0 ? rows : columns, columns};
+    char has[64], wants[64];
+    if (n_dims == t->n_dims && columns == 0)
+        wanted[n_dims - 1] = t->dims[n_dims - 1];
+    if (t->n_dims != n_dims || memcmp(t->dims, wanted, n_dims * sizeof *wanted) != 0)
+        return error_set(err, E_FORMAT, "%.300s: tensor \"%s\" is %s; %s wants %s%s",
+                         r->path, name, shape_text(t->dims, t->n_dims, has),
+                         adapter_config_name, shape_text(wanted, n_dims, wants),
+                         columns == 0 ? " or wider" : "");
     *out = t;
     return 0;
 }
@@ -96,7 +111,8 @@ static int read_plain(const reader *r, prefix *p, size_t floats, error *err)
     return widen(r, t, p->values, err);
 }
 
-/* The MLP's parts into one flat array, as reparam.h lays it out. */
+/* The MLP's parts into one flat array, as reparam.h lays it out; NULL: only see that they
+ * are there, before memory is taken for what a configuration claims. */
 static int read_mlp(const reader *r, const reparam *m, const reparam_parts *parts,
                     float *flat, error *err)
 {
@@ -113,8 +129,20 @@ static int read_mlp(const reader *r, const reparam *m, const reparam_parts *part
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
         const safetensor *t;
         TRY(find(r, tensors[i].name, tensors[i].rows, tensors[i].columns, &t, err));
-        TRY(widen(r, t, flat + tensors[i].at, err));
+        if (flat)
+            TRY(widen(r, t, flat + tensors[i].at, err));
     }
+    return 0;
+}
+
+/* Finite parts may still overflow. */
+static int check_folded(const reader *r, const prefix *p, size_t floats, error *err)
+{
+    for (size_t i = 0; i < p->n * floats; i++)
+        if (!isfinite(p->values[i]))
+            return error_set(err, E_NUMERIC,
+                             "%.300s: its MLP makes %g of virtual token %zu: no number",
+                             r->path, (double)p->values[i], i / floats);
     return 0;
 }
 
@@ -124,16 +152,17 @@ static int read_projected(const reader *r, prefix *p, size_t floats, error *err)
     const adapter_config *c = r->config;
     reparam m = {c->n, c->token_dim, c->n_hidden, floats};
     reparam_parts parts;
-    const safetensor *last;
     TRY(reparam_layout(&m, &parts, err));
-    TRY(find(r, "transform.2.weight", floats, c->n_hidden, &last, err)); /* sizes first */
+    TRY(read_mlp(r, &m, &parts, NULL, err));
     float *flat = array_new(parts.count, sizeof *flat);
     float *hidden = array_new(m.n, m.n_hidden * sizeof *hidden);
     p->values = array_new(m.n, floats * sizeof *p->values);
     int rc = flat && hidden && p->values ? read_mlp(r, &m, &parts, flat, err)
                                          : error_memory(err, parts.count * sizeof *flat);
-    if (rc == 0)
+    if (rc == 0) {
         reparam_forward(&m, flat, hidden, p->values);
+        rc = check_folded(r, p, floats, err);
+    }
     free(flat);
     free(hidden);
     return rc;
@@ -173,7 +202,8 @@ static int read_prefix(const reader *r, prefix *p, error *err)
     if (kv) {
         p->shape.n_kv_heads = c->n_heads;
         p->shape.head_size = c->token_dim / c->n_heads;
-    }
+    } else
+        p->shape.n_heads = c->n_heads;
     bool folded = safetensors_find(r->file, values_name) != NULL;
     if (c->projected && !folded)
         TRY(read_projected(r, p, floats, err));
@@ -187,7 +217,7 @@ static int read_config(const char *folder, adapter_config *out, error *err)
     char path[PATH_BYTES];
     char *bytes;
     size_t n;
-    TRY(join(path, folder, config_name, err));
+    TRY(join(path, folder, adapter_config_name, err));
     TRY(file_read(path, MOST_CONFIG_BYTES, &bytes, &n, err));
     int rc = adapter_config_parse(out, bytes, n, path, err);
     free(bytes);
@@ -200,7 +230,7 @@ int adapter_read(prefix *out, const char *folder, error *err)
     adapter_config c = {0};
     safetensors *file = NULL;
     prefix p = {0};
-    TRY(join(path, folder, tensors_name, err));
+    TRY(join(path, folder, adapter_tensors_name, err));
     TRY(read_config(folder, &c, err));
     int rc = safetensors_open(&file, path, err);
     reader r = {path, &c, file};
@@ -217,7 +247,7 @@ int adapter_read(prefix *out, const char *folder, error *err)
 
 /* ---- Writing ---- */
 
-/* What PEFT wants to find; "lamarck" it passes over with a warning at most. */
+/* What PEFT wants to find. Nothing of ours: a key that it does not know makes it warn. */
 static json_t *config_json(const prefix *p)
 {
     const prefix_shape *s = &p->shape;
@@ -249,7 +279,7 @@ static json_t *config_json(const prefix *p)
 static int write_config(const prefix *p, const char *folder, error *err)
 {
     char path[PATH_BYTES];
-    TRY(join(path, folder, config_name, err));
+    TRY(join(path, folder, adapter_config_name, err));
     json_t *o = config_json(p);
     char *s = o ? json_dumps(o, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
     json_decref(o);
@@ -279,7 +309,7 @@ static int write_tensors(const prefix *p, const char *folder, error *err)
         notes[n++] = (safetensors_note){"lamarck.model_sha256", p->origin.model_hash};
     if (p->origin.init)
         notes[n++] = (safetensors_note){"lamarck.init", p->origin.init};
-    TRY(join(path, folder, tensors_name, err));
+    TRY(join(path, folder, adapter_tensors_name, err));
     return safetensors_write(path, &t, 1, notes, n, err);
 }
 

@@ -24,11 +24,13 @@ static int get_size(const json_t *o, const char *name, const char *key, size_t l
         *out = 0;
         return 0;
     }
-    json_int_t n = json_is_integer(v) ? json_integer_value(v) : -1;
+    if (!json_is_integer(v))
+        return error_set(err, E_FORMAT, "%.200s: \"%s\" %s; wanted: %zu to %d", name, key,
+                         v ? "is no whole number" : "is missing", lowest, MOST_TOKENS);
+    json_int_t n = json_integer_value(v);
     if (n < (json_int_t)lowest || n > MOST_TOKENS)
-        return error_set(err, E_FORMAT,
-                         "%.200s: \"%s\" must be a whole number in %zu..%d", name, key,
-                         lowest, MOST_TOKENS);
+        return error_set(err, E_FORMAT, "%.200s: \"%s\" is %lld; wanted: %zu to %d", name,
+                         key, (long long)n, lowest, MOST_TOKENS);
     *out = (size_t)n;
     return 0;
 }
@@ -77,7 +79,10 @@ static int get_all(adapter_config *c, const json_t *o, const char *name, error *
                          "%.200s: \"token_dim\", %zu, is no multiple of "
                          "\"num_attention_heads\", %zu",
                          name, c->token_dim, c->n_heads);
-    c->projected = kv && json_is_true(json_object_get(o, "prefix_projection"));
+    const json_t *projected = json_object_get(o, "prefix_projection");
+    if (projected && !json_is_null(projected) && !json_is_boolean(projected))
+        return missing(name, "prefix_projection", "true or false", err);
+    c->projected = kv && json_is_true(projected);
     if (c->projected && c->n_hidden == 0)
         return missing(name, "encoder_hidden_size",
                        "the MLP's width, since \"prefix_projection\" is on", err);

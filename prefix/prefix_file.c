@@ -1,4 +1,5 @@
 /* A prefix as a file: adapters, and NumPy's arrays. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,16 @@
 static int adapter_folder(const char *path, char **out, error *err)
 {
     struct stat st;
-    const char *slash = strrchr(path, '/');
-    bool is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    if (stat(path, &st) < 0)
+        return error_set(err, E_IO, "cannot open %s: %s", path, strerror(errno));
+    bool is_folder = S_ISDIR(st.st_mode);
+    if (!is_folder && strcmp(file, adapter_config_name) != 0 &&
+        strcmp(file, adapter_tensors_name) != 0)
+        return error_set(err, E_ARGUMENT,
+                         "%s is no adapter: wanted is a folder with %s and %s, or one of "
+                         "these files",
+                         path, adapter_config_name, adapter_tensors_name);
     *out = is_folder ? string_copy(path)
            : slash   ? bytes_copy(path, (size_t)(slash - path))
                      : string_copy(".");

@@ -9,7 +9,7 @@
 /* Rates that the probe tries, as multiples of the scale of what is trained: each from the
  * same start, a few steps long. Smith 2017, Cyclical learning rates, section 3.3, with
  * fixed rates in place of a ramp, so that one bad rate cannot spoil the next. */
-const double probe_rates[N_PROBE_RATES] = {0.01, 0.03, 0.1, 0.3};
+const double probe_rates[TRAIN_PROBE_RATES] = {0.01, 0.03, 0.1, 0.3};
 
 train_options train_defaults(prefix_kind kind)
 {
@@ -133,6 +133,7 @@ static int open_trainer(trainer *t, error *err)
         return error_memory(err, sizeof(void *));
     gsl_rng_set(t->rng, (unsigned long)seed_mix(t->options.seed, 0x70726566));
     TRY(train_count_tokens(t, err));
+    t->options.n_tokens = t->n_tokens;
     t->width = prefix_width(info, t->options.kind);
     if (t->n_tokens + t->longest > info->window)
         return error_set(err, E_LIMIT,

@@ -8,10 +8,9 @@
 #include <gsl/gsl_rng.h>
 
 enum {
-    N_PROBE_RATES = 4,
     PROBE_STEPS = 3, /* of each rate */
 };
-extern const double probe_rates[N_PROBE_RATES];
+extern const double probe_rates[TRAIN_PROBE_RATES];
 
 struct trainer {
     session *session;
@@ -40,7 +39,7 @@ struct trainer {
     uint64_t epoch; /* that `order` is for; 0: none yet */
     double lr;      /* 0 until the probe has found it */
     size_t probed;  /* rates tried */
-    double probe_losses[N_PROBE_RATES];
+    double probe_losses[TRAIN_PROBE_RATES];
 
     bool look_due;
     double best_loss, first_loss;

@@ -15,7 +15,7 @@ typedef struct state_head {
 /* The numbers; the arrays follow: parameters, best, both moments. */
 typedef struct state_numbers {
     uint64_t n_steps, probed, best_step, n_worse, look_due, end;
-    double lr, best_loss, first_loss, probe_losses[N_PROBE_RATES];
+    double lr, best_loss, first_loss, probe_losses[TRAIN_PROBE_RATES];
 } state_numbers;
 
 static int hash_rows(sha256 *h, const row *rows, size_t n, error *err)
@@ -92,8 +92,8 @@ int trainer_save_state(const trainer *t, text *out, error *err)
 
 static bool numbers_are_sane(const state_numbers *x)
 {
-    return x->probed <= N_PROBE_RATES && x->end <= TRAIN_DIVERGED && x->look_due <= 1 &&
-           x->lr >= 0;
+    return x->probed <= TRAIN_PROBE_RATES && x->end <= TRAIN_DIVERGED &&
+           x->look_due <= 1 && x->lr >= 0;
 }
 
 static void take(const char **at, void *to, size_t n)

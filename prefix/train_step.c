@@ -319,10 +319,10 @@ int train_probe(trainer *t, train_event *e, error *err)
     t->probe_losses[t->probed++] = isfinite(loss) ? loss : (double)INFINITY;
     e->loss = loss;
     e->lr = rate;
-    if (t->probed < N_PROBE_RATES)
+    if (t->probed < TRAIN_PROBE_RATES)
         return 0;
     size_t best = 0;
-    for (size_t i = 1; i < N_PROBE_RATES; i++)
+    for (size_t i = 1; i < TRAIN_PROBE_RATES; i++)
         if (t->probe_losses[i] < t->probe_losses[best])
             best = i;
     t->lr = probe_rates[best] * probe_caution;

@@ -33,6 +33,28 @@ void assert_near(const float *a, const float *b, size_t n, double tolerance)
             fail_msg("element %zu: %.9g against %.9g", i, (double)a[i], (double)b[i]);
 }
 
+float *floats_copy(const float *x, size_t n)
+{
+    float *y = array_new(n, sizeof(*y));
+    assert_non_null(y);
+    memcpy(y, x, n * sizeof(*y));
+    return y;
+}
+
+double floats_dot(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+void floats_free(float *const *owned, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(owned[i]);
+}
+
 backend_context *context(const backend *b, const model_shape *s, size_t n_threads)
 {
     backend_context *c;
@@ -128,6 +150,28 @@ void chain_free(chain *c)
     free(c->spans);
     free(c->positions);
     c->backend->context_free(c->context);
+}
+
+/* A step of 2^-8 on numbers around 1: the difference of two floats is exact to 2^-24, so
+ * the quotient to 2^-17 of a value, and the third derivative adds about step^2. */
+static const float step = 1.0f / 256;
+static const double difference_error = 2e-3;
+
+void check_differences(const probe *p, const float *gradient, size_t n)
+{
+    for (size_t k = 0; k < 40; k++) {
+        size_t i = gsl_rng_uniform_int(ops_rng, n);
+        float old = p->x[i];
+        p->x[i] = old + step;
+        double above = p->loss(p);
+        p->x[i] = old - step;
+        double below = p->loss(p);
+        p->x[i] = old;
+        double slope = (above - below) / (2 * (double)step);
+        if (!(fabs(slope - (double)gradient[i]) <= difference_error * (1 + fabs(slope))))
+            fail_msg("element %zu: %.7g, differences say %.7g", i, (double)gradient[i],
+                     slope);
+    }
 }
 
 int ops_set_up(void **state)

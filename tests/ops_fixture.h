@@ -18,6 +18,11 @@ int ops_tear_down(void **state);
 
 /* n numbers in [-scale, scale]; new. */
 float *floats(size_t n, double scale);
+/* A copy; new. */
+float *floats_copy(const float *x, size_t n);
+double floats_dot(const float *a, const float *b, size_t n);
+/* Frees n of them. */
+void floats_free(float *const *owned, size_t n);
 void assert_near(const float *a, const float *b, size_t n, double tolerance);
 backend_context *context(const backend *b, const model_shape *s, size_t n_threads);
 
@@ -55,5 +60,19 @@ typedef struct chain {
 
 void chain_make(chain *out, const backend *b, const chain_case *k, const chain_run *r);
 void chain_free(chain *c);
+
+/* loss(x) = weights . f(x): its gradient is what an operation's backward slot gives for
+ * dy = weights. */
+typedef struct probe {
+    double (*loss)(const struct probe *p);
+    const model_shape *shape;
+    backend_context *context;
+    float *x;
+    const float *w, *weights;
+    size_t m;
+} probe;
+
+/* Some of the elements of `gradient` (n) against central differences of the loss. */
+void check_differences(const probe *p, const float *gradient, size_t n);
 
 #endif

@@ -1,6 +1,6 @@
-/* Gradients of every operation: the reference against central differences of its own
- * forward operation, the cpu backend against the reference, and that a row's gradient
- * depends on nothing but the row, bit for bit. */
+/* Gradients of every operation but attention: the reference against central differences
+ * of its own forward operation, the cpu backend against the reference, and that a row's
+ * gradient depends on nothing but the row, bit for bit. */
 #include "ops_fixture.h"
 
 #include <math.h>
@@ -15,69 +15,14 @@ static const size_t row_counts[] = {1, 7, 33, 300};
 enum { N_COUNTS = sizeof(row_counts) / sizeof(*row_counts), MAX_M = 300 };
 static const product_kind kinds[] = {PRODUCT_KERNELS, PRODUCT_ONEDNN};
 
-/* A step of 2^-8 on numbers around 1: the difference of two floats is exact to 2^-24, so
- * the quotient to 2^-17 of a value, and the third derivative adds about step^2. */
-static const float step = 1.0f / 256;
-static const double difference_error = 2e-3;
-
-static float *copy(const float *x, size_t n)
-{
-    float *y = array_new(n, sizeof(*y));
-    assert_non_null(y);
-    memcpy(y, x, n * sizeof(*y));
-    return y;
-}
-
-static double dot(const float *a, const float *b, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)a[i] * (double)b[i];
-    return sum;
-}
-
-static void free_all(float *const *owned, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        free(owned[i]);
-}
-
 /* ---- Against differences ---- */
-
-/* loss(x) = weights . f(x): its gradient is what an operation's backward slot gives for
- * dy = weights. */
-typedef struct probe {
-    double (*loss)(const struct probe *p);
-    const model_shape *shape;
-    backend_context *context;
-    float *x;
-    const float *w, *weights;
-    size_t m;
-} probe;
-
-static void check_differences(const probe *p, const float *gradient, size_t n)
-{
-    for (size_t k = 0; k < 40; k++) {
-        size_t i = gsl_rng_uniform_int(ops_rng, n);
-        float old = p->x[i];
-        p->x[i] = old + step;
-        double above = p->loss(p);
-        p->x[i] = old - step;
-        double below = p->loss(p);
-        p->x[i] = old;
-        double slope = (above - below) / (2 * (double)step);
-        if (!(fabs(slope - (double)gradient[i]) <= difference_error * (1 + fabs(slope))))
-            fail_msg("element %zu: %.7g, differences say %.7g", i, (double)gradient[i],
-                     slope);
-    }
-}
 
 static double norm_loss(const probe *p)
 {
     size_t n = p->m * p->shape->C;
     float *y = floats(n, 0);
     backend_ref.norm(p->context, p->x, p->w, p->m, y);
-    double sum = dot(y, p->weights, n);
+    double sum = floats_dot(y, p->weights, n);
     free(y);
     return sum;
 }
@@ -93,7 +38,7 @@ static void reference_norm_follows_differences(void **state)
     backend_ref.norm_back(p.context, x, w, dy, M, dx);
     check_differences(&p, dx, n);
     backend_ref.context_free(p.context);
-    free_all((float *[]){x, w, dy, dx}, 4);
+    floats_free((float *[]){x, w, dy, dx}, 4);
 }
 
 /* x holds gate and up, as gated_keep leaves them. */
@@ -115,70 +60,42 @@ static void reference_gate_follows_differences(void **state)
     const model_shape *s = &ops_shapes[0];
     enum { M = 5 };
     float *x = floats(M * 2 * s->F, 3), *dy = floats(M * s->F, 1);
-    float *gradient = copy(x, M * 2 * s->F);
+    float *gradient = floats_copy(x, M * 2 * s->F);
     probe p = {gate_loss, s, context(&backend_ref, s, 1), x, NULL, dy, M};
     backend_ref.gate_back(p.context, dy, M, s->F, gradient);
     check_differences(&p, gradient, M * 2 * s->F);
     backend_ref.context_free(p.context);
-    free_all((float *[]){x, dy, gradient}, 3);
+    floats_free((float *[]){x, dy, gradient}, 3);
 }
 
-/* Attention of a chain of blocks: x is qkv, unrotated. */
-static const chain_case small_chain = {5, 3, 4, 2};
-
-static double attention_loss(const probe *p)
+/* factors . logsumexp: its gradient is what softmax_rows gives. */
+static double softmax_loss(const probe *p)
 {
-    size_t n = p->m * p->shape->H * p->shape->D;
-    float *out = floats(n, 0);
-    chain c;
-    error err = {0};
-    chain_make(&c, &backend_ref, &small_chain, &(chain_run){p->shape, p->x, out});
-    must(backend_ref.attend(c.context, &c.attention, &err), &err);
-    double sum = dot(out, p->weights, n);
-    chain_free(&c);
-    free(out);
+    logit_stats stats[5];
+    double sum = 0;
+    backend_ref.stats(p->context, p->x, p->m, stats);
+    for (size_t i = 0; i < p->m; i++)
+        sum += (double)p->weights[i] * ((double)stats[i].max + stats[i].log_sum);
     return sum;
 }
 
-/* Gradients at q, and at each span's keys and values, gathered into d_qkv (tokens, H D +
- * 2 Hkv D) as the rows stood. Spans in `unwanted` get no d_kv. */
-static void attention_gradient(const backend *b, const chain_case *k, const chain_run *r,
-                               const float *dy, size_t n_threads, float *d_qkv)
-{
-    const model_shape *s = r->shape;
-    size_t Q = s->H * s->D, K2 = 2 * s->Hkv * s->D, stride = Q + K2;
-    chain c;
-    error err = {0};
-    chain_make(&c, b, k, r);
-    b->context_free(c.context);
-    c.context = context(b, s, n_threads);
-    must(b->attend(c.context, &c.attention, &err), &err);
-    size_t token = 0;
-    for (size_t i = 0; i < c.n_spans; i++)
-        c.spans[i].d_kv = floats(c.spans[i].n_keys * K2, 0);
-    must(b->attend_back(c.context, &c.attention, dy, d_qkv, &err), &err);
-    for (size_t i = 0; i < c.n_spans; i++) {
-        for (size_t j = 0; j < c.spans[i].n_keys; j++, token++)
-            memcpy(d_qkv + token * stride + Q, c.spans[i].d_kv + j * K2,
-                   K2 * sizeof(float));
-        free(c.spans[i].d_kv);
-    }
-    chain_free(&c);
-}
-
-static void reference_attention_follows_differences(void **state)
+static void reference_softmax_follows_differences(void **state)
 {
     (void)state;
     const model_shape *s = &ops_shapes[0];
-    size_t m = small_chain.shared + small_chain.n_rows * small_chain.own;
-    size_t stride = (s->H + 2 * s->Hkv) * s->D, width = s->H * s->D;
-    float *x = floats(m * stride, 1), *dy = floats(m * width, 1);
-    float *out = floats(m * width, 0), *gradient = floats(m * stride, 0);
-    probe p = {attention_loss, s, NULL, x, NULL, dy, m};
-    attention_gradient(&backend_ref, &small_chain, &(chain_run){s, x, out}, dy, 1,
-                       gradient);
-    check_differences(&p, gradient, m * stride);
-    free_all((float *[]){x, dy, out, gradient}, 4);
+    enum { M = 5 };
+    static const float dy[M] = {1, -2, 0, 0.5f, 3};
+    double factors[M];
+    logit_stats stats[M];
+    float *x = floats(M * s->V, 3), *gradient = floats_copy(x, M * s->V);
+    probe p = {softmax_loss, s, context(&backend_ref, s, 1), x, NULL, dy, M};
+    for (size_t i = 0; i < M; i++)
+        factors[i] = (double)dy[i];
+    backend_ref.stats(p.context, x, M, stats);
+    backend_ref.softmax_rows(p.context, gradient, stats, factors, M);
+    check_differences(&p, gradient, M * s->V);
+    backend_ref.context_free(p.context);
+    floats_free((float *[]){x, gradient}, 2);
 }
 
 /* ---- Products ---- */
@@ -212,12 +129,12 @@ static void check_transpose(const matrix *w, const product_case *k, const float 
     must(backend_ref.weight_new(&packed, NULL, &w->source, &err), &err);
     must(backend_ref.product(c, packed, x, 1, y, false, &err), &err);
     must(weight_source_bias(&w->source, bias, &err), &err);
-    double left = dot(dy, y, k->n_out) - dot(dy, bias, k->n_out);
-    double right = dot(dx, x, k->n_in);
+    double left = floats_dot(dy, y, k->n_out) - floats_dot(dy, bias, k->n_out);
+    double right = floats_dot(dx, x, k->n_in);
     assert_true(fabs(left - right) <= 1e-5 * (1 + fabs(left)) * sqrt((double)k->n_out));
     backend_ref.weight_free(packed);
     backend_ref.context_free(c);
-    free_all((float *[]){x, y, bias}, 3);
+    floats_free((float *[]){x, y, bias}, 3);
 }
 
 static void check_product(const product_case *k, product_kind kind, size_t m)
@@ -228,7 +145,7 @@ static void check_product(const product_case *k, product_kind kind, size_t m)
     size_t n = m * k->n_in;
     matrix_make(&w, k->n_in, k->n_out, k->bias, k->gated);
     float *dy = floats(m * k->n_out, 1), *start = floats(n, k->add ? 1 : 0);
-    float *dx[3] = {copy(start, n), copy(start, n), copy(start, n)};
+    float *dx[3] = {floats_copy(start, n), floats_copy(start, n), floats_copy(start, n)};
     must(backend_cpu.packer_new(&packer, 2, &err), &err);
     packer->forced = true;
     packer->kind = kind;
@@ -245,8 +162,8 @@ static void check_product(const product_case *k, product_kind kind, size_t m)
     product_back(&backend_cpu, packer, &w, k, 2, dy + last * k->n_out, 1, dx[2]);
     assert_memory_equal(dx[1] + last * k->n_in, dx[2], k->n_in * sizeof(float));
     backend_cpu.packer_free(packer);
-    free_all(dx, 3);
-    free_all((float *[]){dy, start}, 2);
+    floats_free(dx, 3);
+    floats_free((float *[]){dy, start}, 2);
     matrix_free(&w);
 }
 
@@ -295,7 +212,7 @@ static void check_keep(product_kind kind, size_t m)
     backend_cpu.packer_free(packer);
     backend_cpu.context_free(cpu);
     backend_ref.context_free(ref);
-    free_all((float *[]){x, y, kept, both, expected}, 5);
+    floats_free((float *[]){x, y, kept, both, expected}, 5);
     matrix_free(&w);
 }
 
@@ -315,18 +232,18 @@ static void check_rows(const model_shape *s, size_t m)
                     *cpu = context(&backend_cpu, s, 2);
     size_t n = m * s->C, stride = (s->H + 2 * s->Hkv) * s->D, half = s->n_rot / 2;
     float *x = floats(n, 3), *w = floats(s->C, 2), *dy = floats(n, 1);
-    float *a = floats(n, 1), *b = copy(a, n);
+    float *a = floats(n, 1), *b = floats_copy(a, n);
     backend_ref.norm_back(ref, x, w, dy, m, a);
     backend_cpu.norm_back(cpu, x, w, dy, m, b);
     assert_near(a, b, n, 2e-5);
 
     float *dz = floats(m * s->F, 1), *both = floats(m * 2 * s->F, 5);
-    float *same = copy(both, m * 2 * s->F);
+    float *same = floats_copy(both, m * 2 * s->F);
     backend_ref.gate_back(ref, dz, m, s->F, both);
     backend_cpu.gate_back(cpu, dz, m, s->F, same);
     assert_near(both, same, m * 2 * s->F, 1e-5);
 
-    float *heads = floats(m * stride, 1), *turned = copy(heads, m * stride);
+    float *heads = floats(m * stride, 1), *turned = floats_copy(heads, m * stride);
     float *cosine = floats(MAX_M * half, 1), *sine = floats(MAX_M * half, 1);
     size_t at[MAX_M];
     for (size_t i = 0; i < m; i++)
@@ -335,7 +252,7 @@ static void check_rows(const model_shape *s, size_t m)
     backend_cpu.rotate_back(cpu, turned, stride, s->H + s->Hkv, m, at, cosine, sine);
     assert_near(heads, turned, m * stride, 1e-6);
 
-    float *logits = floats(m * s->V, 20), *again = copy(logits, m * s->V);
+    float *logits = floats(m * s->V, 20), *again = floats_copy(logits, m * s->V);
     logit_stats stats[MAX_M];
     double factors[MAX_M];
     for (size_t i = 0; i < m; i++)
@@ -350,9 +267,9 @@ static void check_rows(const model_shape *s, size_t m)
             sum += (double)again[i * s->V + j];
         assert_true(fabs(sum - factors[i]) < 1e-5);
     }
-    free_all((float *[]){x, w, dy, a, b, dz, both, same, heads, turned, cosine, sine,
-                         logits, again},
-             14);
+    floats_free((float *[]){x, w, dy, a, b, dz, both, same, heads, turned, cosine, sine,
+                            logits, again},
+                14);
     backend_ref.context_free(ref);
     backend_cpu.context_free(cpu);
 }
@@ -365,6 +282,81 @@ static void row_operations_equal_the_reference(void **state)
             check_rows(&ops_shapes[s], row_counts[m]);
 }
 
+/* All row operations on rows [first, first + m) of the same inputs, one after another
+ * into out; returns the floats of a row. */
+typedef struct row_inputs {
+    const model_shape *shape;
+    const float *x, *w, *dy, *gates, *heads, *angles, *logits;
+    const logit_stats *stats;
+    const double *factors;
+} row_inputs;
+
+static size_t run_row_operations(const row_inputs *in, size_t n_threads, size_t first,
+                                 size_t m, float *out)
+{
+    const model_shape *s = in->shape;
+    size_t C = s->C, F = s->F, V = s->V, stride = s->H * s->D, at[MAX_M];
+    backend_context *c = context(&backend_cpu, s, n_threads);
+    for (size_t i = 0; i < m; i++)
+        at[i] = first + i;
+    float *norm = out, *gates = norm + m * C, *heads = gates + m * 2 * F,
+          *logits = heads + m * stride;
+    memset(norm, 0, m * C * sizeof(*norm));
+    memcpy(gates, in->gates + first * 2 * F, m * 2 * F * sizeof(*gates));
+    memcpy(heads, in->heads + first * stride, m * stride * sizeof(*heads));
+    memcpy(logits, in->logits + first * V, m * V * sizeof(*logits));
+    backend_cpu.norm_back(c, in->x + first * C, in->w, in->dy + first * C, m, norm);
+    backend_cpu.gate_back(c, in->heads + first * F, m, F, gates);
+    backend_cpu.rotate_back(c, heads, stride, s->H, m, at, in->angles,
+                            in->angles + MAX_M * (s->n_rot / 2));
+    backend_cpu.softmax_rows(c, logits, in->stats + first, in->factors + first, m);
+    backend_cpu.context_free(c);
+    return C + 2 * F + stride + V;
+}
+
+/* Row `at` of each of the parts of `all` (m rows) is that of `alone` (1 row). */
+static void assert_same_row(const model_shape *s, const float *all, size_t m, size_t at,
+                            const float *alone)
+{
+    const size_t widths[] = {s->C, 2 * s->F, s->H * s->D, s->V};
+    for (size_t i = 0; i < 4; i++) {
+        assert_memory_equal(all + at * widths[i], alone, widths[i] * sizeof(*all));
+        all += m * widths[i];
+        alone += widths[i];
+    }
+}
+
+static void rows_do_not_depend_on_company_or_threads(void **state)
+{
+    (void)state;
+    enum { M = 300 };
+    for (size_t k = 0; k < N_OPS_SHAPES; k++) {
+        const model_shape *s = &ops_shapes[k];
+        size_t width = s->C + 2 * s->F + s->H * s->D + s->V;
+        size_t wider = s->H * s->D > s->F ? s->H * s->D : s->F;
+        float *x = floats(M * s->C, 3), *w = floats(s->C, 2), *dy = floats(M * s->C, 1);
+        float *gates = floats(M * 2 * s->F, 5), *heads = floats(M * wider, 1);
+        float *angles = floats(2 * MAX_M * s->n_rot, 1), *logits = floats(M * s->V, 20);
+        float *a = floats(M * width, 0), *b = floats(M * width, 0);
+        logit_stats stats[M];
+        double factors[M];
+        for (size_t i = 0; i < M; i++)
+            factors[i] = 1 - (double)i / 50;
+        backend_context *c = context(&backend_ref, s, 1);
+        backend_ref.stats(c, logits, M, stats);
+        backend_ref.context_free(c);
+        row_inputs in = {s, x, w, dy, gates, heads, angles, logits, stats, factors};
+        assert_int_equal(run_row_operations(&in, 1, 0, M, a), width);
+        run_row_operations(&in, 3, 0, M, b);
+        assert_memory_equal(a, b, M * width * sizeof(*a));
+        for (size_t r = 0; r < M; r += 37) {
+            run_row_operations(&in, 2, r, 1, b);
+            assert_same_row(s, a, M, r, b);
+        }
+        floats_free((float *[]){x, w, dy, gates, heads, angles, logits, a, b}, 9);
+    }
+}
+
 /* Turning back is the transpose of turning: (R x) . y = x . (R^T y). */
 static void turning_back_is_the_transpose_of_turning(void **state)
 {
@@ -373,67 +365,15 @@ static void turning_back_is_the_transpose_of_turning(void **state)
     enum { M = 4 };
     size_t stride = s->H * s->D, n = M * stride, half = s->n_rot / 2;
     backend_context *c = context(&backend_ref, s, 1);
-    float *x = floats(n, 1), *y = floats(n, 1), *rx = copy(x, n), *ry = copy(y, n);
+    float *x = floats(n, 1), *y = floats(n, 1), *rx = floats_copy(x, n),
+          *ry = floats_copy(y, n);
     float *cosine = floats(M * half, 1), *sine = floats(M * half, 1);
     size_t at[M] = {3, 0, 2, 2};
     backend_ref.rotate(c, rx, stride, s->H, M, at, cosine, sine);
     backend_ref.rotate_back(c, ry, stride, s->H, M, at, cosine, sine);
-    assert_true(fabs(dot(rx, y, n) - dot(x, ry, n)) < 1e-4);
+    assert_true(fabs(floats_dot(rx, y, n) - floats_dot(x, ry, n)) < 1e-4);
     backend_ref.context_free(c);
-    free_all((float *[]){x, y, rx, ry, cosine, sine}, 6);
-}
-
-/* ---- Attention ---- */
-
-static void check_chain(const model_shape *s, const chain_case *k)
-{
-    size_t m = k->shared + k->n_rows * k->own, width = s->H * s->D;
-    size_t stride = (s->H + 2 * s->Hkv) * s->D, n = m * stride;
-    float *x = floats(n, 2), *dy = floats(m * width, 1), *out = floats(m * width, 0);
-    float *d[3] = {floats(n, 0), floats(n, 0), floats(n, 0)};
-    chain_run run = {s, x, out};
-    attention_gradient(&backend_ref, k, &run, dy, 1, d[0]);
-    attention_gradient(&backend_cpu, k, &run, dy, 1, d[1]);
-    attention_gradient(&backend_cpu, k, &run, dy, 3, d[2]);
-    /* a key's gradient is a sum over every query that sees it */
-    assert_near(d[0], d[1], n, 2e-6 * (10 + (double)m));
-    assert_memory_equal(d[1], d[2], n * sizeof(float));
-    free_all(d, 3);
-    free_all((float *[]){x, dy, out}, 3);
-}
-
-static void attention_equals_the_reference(void **state)
-{
-    (void)state;
-    static const chain_case cases[] = {
-        {1, 1, 1, 1},   {5, 1, 40, 5},  {33, 7, 9, 10},   {64, 20, 5, 16},
-        {100, 3, 3, 1}, {17, 50, 2, 4}, {300, 5, 20, 99},
-    };
-    for (size_t s = 0; s < N_OPS_SHAPES; s++)
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-            check_chain(&ops_shapes[s], &cases[i]);
-}
-
-/* ---- Keys and values read back ---- */
-
-static void what_is_kept_can_be_fetched(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < 2 * N_OPS_SHAPES; i++) {
-        const backend *b = i % 2 ? &backend_ref : &backend_cpu;
-        const model_shape *s = &ops_shapes[i / 2];
-        enum { M = 21, AT = 4, CAPACITY = 40 };
-        size_t K = s->Hkv * s->D;
-        backend_context *c = context(b, s, 1);
-        float *rows = floats(M * 2 * K, 1), *back = floats(M * 2 * K, 0);
-        float *kv = floats(b->kv_floats(s, CAPACITY) + 64, 0);
-        kv_target target = {kv, CAPACITY, AT, M};
-        b->keep(c, rows, rows + K, 2 * K, &target, 1);
-        b->fetch(c, &target, back, back + K, 2 * K);
-        assert_memory_equal(rows, back, M * 2 * K * sizeof(float));
-        b->context_free(c);
-        free_all((float *[]){rows, back, kv}, 3);
-    }
+    floats_free((float *[]){x, y, rx, ry, cosine, sine}, 6);
 }
 
 int main(void)
@@ -441,13 +381,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_norm_follows_differences),
         cmocka_unit_test(reference_gate_follows_differences),
-        cmocka_unit_test(reference_attention_follows_differences),
+        cmocka_unit_test(reference_softmax_follows_differences),
         cmocka_unit_test(products_equal_the_reference),
         cmocka_unit_test(what_is_before_the_gate_can_be_kept),
         cmocka_unit_test(row_operations_equal_the_reference),
+        cmocka_unit_test(rows_do_not_depend_on_company_or_threads),
         cmocka_unit_test(turning_back_is_the_transpose_of_turning),
-        cmocka_unit_test(attention_equals_the_reference),
-        cmocka_unit_test(what_is_kept_can_be_fetched),
     };
     return cmocka_run_group_tests(tests, ops_set_up, ops_tear_down);
 }

@@ -170,8 +170,6 @@ static int price_finish(prefix_task *t, error *err)
 
 /* ---- How many steps ---- */
 
-enum { PROBE_RATES = 4 }; /* that a probe tries */
-
 static double step_tokens(const prefix_task *t)
 {
     const train_options *o = &t->options;
@@ -226,7 +224,7 @@ static int price_probe(prefix_task *t, error *err)
     uint64_t tokens = 0;
     TRY(make_trainer(t, 0, err));
     if (trainer_next(t->trainer, &tokens) == TRAIN_PROBE)
-        t->probe_tokens = PROBE_RATES * tokens;
+        t->probe_tokens = TRAIN_PROBE_RATES * tokens;
     prefix start = {0};
     TRY(trainer_latest(t->trainer, &start, err));
     t->n_tokens = t->options.n_tokens = start.n;
