@@ -9,6 +9,7 @@
 typedef struct state_head {
     char magic[8];
     uint64_t kind, n_tokens, width, n_parameters, n_train, n_selection, batch, seed;
+    char of[SHA256_HEX + 7]; /* what the numbers above do not say; padded with nought */
 } state_head;
 
 /* The numbers; the arrays follow: parameters, best, both moments. */
@@ -17,9 +18,43 @@ typedef struct state_numbers {
     double lr, best_loss, first_loss, probe_losses[TRAIN_PROBE_RATES];
 } state_numbers;
 
-static state_head head_of(const trainer *t)
+static int hash_rows(sha256 *h, const row *rows, size_t n, error *err)
 {
-    return (state_head){.magic = "lmkpfx1",
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t sizes[] = {rows[i].n, rows[i].n_context};
+        TRY(sha256_add(h, sizes, sizeof sizes, err));
+        TRY(sha256_add(h, rows[i].tokens, rows[i].n * sizeof *rows[i].tokens, err));
+    }
+    return 0;
+}
+
+/* Everything that decides where a training goes: its options, where it starts (which the
+ * model and the text decide), its rows. */
+static int hash_training(const trainer *t, sha256 *h, error *err)
+{
+    const train_options *o = &t->options;
+    const double numbers[] = {o->lr, o->weight_decay, o->clip};
+    const uint64_t counts[] = {(uint64_t)o->schedule, o->n_warmup,   o->n_steps,
+                               o->accumulate,         o->in_order,   o->decay_to_zero,
+                               o->same_rate,          o->eval_every, o->patience,
+                               o->reparameterise};
+    TRY(sha256_add(h, numbers, sizeof numbers, err));
+    TRY(sha256_add(h, counts, sizeof counts, err));
+    TRY(sha256_add(h, t->start, t->n_values * sizeof *t->start, err));
+    TRY(hash_rows(h, t->train, t->n_train, err));
+    return hash_rows(h, t->selection, t->n_selection, err);
+}
+
+static int head_of(const trainer *t, state_head *out, error *err)
+{
+    sha256 h;
+    char of[SHA256_HEX];
+    TRY(sha256_begin(&h, err));
+    int rc = hash_training(t, &h, err);
+    int ended = sha256_end(&h, rc < 0 ? NULL : of, rc < 0 ? NULL : err);
+    if (rc < 0 || ended < 0)
+        return rc < 0 ? rc : ended;
+    *out = (state_head){.magic = "lmkpfx2",
                         .kind = t->options.kind,
                         .n_tokens = t->n_tokens,
                         .width = t->width,
@@ -28,11 +63,14 @@ static state_head head_of(const trainer *t)
                         .n_selection = t->n_selection,
                         .batch = t->batch,
                         .seed = t->options.seed};
+    memcpy(out->of, of, sizeof of);
+    return 0;
 }
 
 int trainer_save_state(const trainer *t, text *out, error *err)
 {
-    state_head head = head_of(t);
+    state_head head;
+    TRY(head_of(t, &head, err));
     state_numbers x = {.n_steps = t->optimizer.n_steps,
                        .probed = t->probed,
                        .best_step = t->best_step,
@@ -66,8 +104,9 @@ static void take(const char **at, void *to, size_t n)
 
 int trainer_load_state(trainer *t, const void *bytes, size_t n, error *err)
 {
-    state_head head, mine = head_of(t);
+    state_head head, mine;
     state_numbers x;
+    TRY(head_of(t, &mine, err));
     size_t N = t->n_parameters;
     size_t wanted = sizeof head + sizeof x + N * (sizeof(float) + 2 * sizeof(double)) +
                     t->n_values * sizeof(float);
@@ -80,7 +119,8 @@ int trainer_load_state(trainer *t, const void *bytes, size_t n, error *err)
     if (memcmp(&head, &mine, sizeof head) != 0)
         return error_set(err, E_ARGUMENT,
                          "the saved state is of another training: %llu virtual tokens, "
-                         "%llu rows, seed %llu; this one has %zu, %zu and %llu",
+                         "%llu rows, seed %llu; this one has %zu, %zu and %llu, and "
+                         "options, rows and start of its own",
                          (unsigned long long)head.n_tokens,
                          (unsigned long long)head.n_train, (unsigned long long)head.seed,
                          t->n_tokens, t->n_train, (unsigned long long)t->options.seed);

@@ -240,6 +240,18 @@ static void states_of_others_and_damaged_ones_are_refused(void **state)
     assert_int_equal(trainer_load_state(t, saved.s, saved.n, &err), E_ARGUMENT);
     assert_non_null(strstr(err.text, "seed"));
     trainer_free(t);
+    o.seed--;
+    o.clip = 2; /* an option that no size shows */
+    t = open_trainer(&w, &o, w.f.rows, 3, 2);
+    assert_int_equal(trainer_load_state(t, saved.s, saved.n, &err), E_ARGUMENT);
+    trainer_free(t);
+    o = busy_options(0); /* as many rows, but others */
+    t = open_trainer(&w, &o, w.f.rows + 1, 3, 2);
+    assert_int_equal(trainer_load_state(t, saved.s, saved.n, &err), E_ARGUMENT);
+    trainer_free(t);
+    t = open_trainer(&w, &o, w.f.rows, 3, 2);
+    must(trainer_load_state(t, saved.s, saved.n, &err), &err);
+    trainer_free(t);
     text_free(&saved);
     close_bench(&w);
 }
