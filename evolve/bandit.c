@@ -45,7 +45,7 @@ static bool suits_any(const variation_operator *op, const genome_spec *spec,
 void bandit_init(bandit *b, const genome_spec *spec, const proposer *from)
 {
     assert(n_variation_operators <= BANDIT_MOST);
-    size_t of_kind[GENE_NUMBER + 1] = {0};
+    size_t of_kind[N_GENE_KINDS] = {0};
     *b = (bandit){0};
     for (size_t i = 0; i < n_variation_operators; i++) {
         const variation_operator *op = &variation_operators[i];

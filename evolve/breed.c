@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gsl/gsl_randist.h>
+
 #include "variation.h"
 
 enum {
@@ -256,6 +258,12 @@ static int gene_scatter(search *s, size_t which, genome *g, birth *b, error *err
             double first = ceil(low), last = floor(spec->highest);
             at->number = first + (double)pick_below(s->rng, (size_t)(last - first) + 1);
         }
+        return 1;
+    }
+    if (spec->kind == GENE_VECTOR && u < 0.5) {
+        TRY(birth_name(b, "vector", err));
+        for (size_t i = 0; i < at->n_vector; i++)
+            at->vector[i] = gsl_ran_gaussian(s->rng, spec->spread);
         return 1;
     }
     return 0;

@@ -196,6 +196,10 @@ static int gene_cross(const variation *v, const gene_spec *spec, const gene *a,
     case GENE_NUMBER:
         out->number = (coin(v->rng) ? a : b)->number;
         return 0;
+    case GENE_VECTOR:
+        for (size_t i = 0; i < spec->n_dimensions; i++)
+            out->vector[i] = (coin(v->rng) ? a : b)->vector[i];
+        return 0;
     }
     return error_set(err, E_ARGUMENT, "gene \"%s\" is of unknown kind", spec->name);
 }

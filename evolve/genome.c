@@ -21,6 +21,7 @@ void gene_free(gene *g)
     free(g->words);
     free(g->trail);
     free(g->demos);
+    free(g->vector);
     *g = (gene){0};
 }
 
@@ -34,18 +35,36 @@ void genome_free(genome *g)
     *g = (genome){0};
 }
 
+static int vector_new(gene *g, size_t n, error *err)
+{
+    g->vector = array_new(n, sizeof *g->vector);
+    if (!g->vector)
+        return error_memory(err, n * sizeof *g->vector);
+    g->n_vector = n;
+    return 0;
+}
+
+static int gene_begin(const gene_spec *spec, gene *g, error *err)
+{
+    if (spec->kind == GENE_NUMBER)
+        g->number = spec->whole ? ceil(spec->lowest) : spec->lowest;
+    return spec->kind == GENE_VECTOR ? vector_new(g, spec->n_dimensions, err) : 0;
+}
+
 int genome_new(genome *out, const genome_spec *spec, error *err)
 {
     genome g = {.genes = array_new(spec->n_genes, sizeof *g.genes),
                 .n_genes = spec->n_genes};
     if (!g.genes)
         return error_memory(err, spec->n_genes * sizeof *g.genes);
-    for (size_t i = 0; i < spec->n_genes; i++)
-        if (spec->genes[i].kind == GENE_NUMBER)
-            g.genes[i].number = spec->genes[i].whole ? ceil(spec->genes[i].lowest)
-                                                     : spec->genes[i].lowest;
-    *out = g;
-    return 0;
+    int rc = 0;
+    for (size_t i = 0; i < spec->n_genes && rc == 0; i++)
+        rc = gene_begin(&spec->genes[i], &g.genes[i], err);
+    if (rc < 0)
+        genome_free(&g);
+    else
+        *out = g;
+    return rc;
 }
 
 int gene_copy(gene *out, const gene *from, error *err)
@@ -65,6 +84,10 @@ int gene_copy(gene *out, const gene *from, error *err)
             TRY_OUT(rc, error_memory(err, from->n_demos * sizeof *g.demos));
         memcpy(g.demos, from->demos, from->n_demos * sizeof *g.demos);
         g.n_demos = from->n_demos;
+    }
+    if (from->n_vector) {
+        TRY_OUT(rc, vector_new(&g, from->n_vector, err));
+        memcpy(g.vector, from->vector, from->n_vector * sizeof *g.vector);
     }
 out:
     if (rc < 0) {
@@ -178,6 +201,18 @@ static int demos_check(const gene_spec *spec, const gene *g, error *err)
     return 0;
 }
 
+static int vector_check(const gene_spec *spec, const gene *g, error *err)
+{
+    if (g->n_vector != spec->n_dimensions)
+        return error_set(err, E_ARGUMENT, "gene \"%s\" has %zu numbers, not %zu",
+                         spec->name, g->n_vector, spec->n_dimensions);
+    for (size_t i = 0; i < g->n_vector; i++)
+        if (!isfinite(g->vector[i]))
+            return error_set(err, E_ARGUMENT, "gene \"%s\" holds %g at %zu: no number",
+                             spec->name, g->vector[i], i);
+    return 0;
+}
+
 static int gene_check(const gene_spec *spec, const gene *g, error *err)
 {
     switch (spec->kind) {
@@ -202,6 +237,8 @@ static int gene_check(const gene_spec *spec, const gene *g, error *err)
             return error_set(err, E_ARGUMENT, "gene \"%s\" is %g, not a whole number",
                              spec->name, g->number);
         return 0;
+    case GENE_VECTOR:
+        return vector_check(spec, g, err);
     }
     return error_set(err, E_ARGUMENT, "gene \"%s\" is of unknown kind %d", spec->name,
                      (int)spec->kind);
@@ -256,6 +293,16 @@ static double share(size_t part, size_t a, size_t b)
     return s < 1 ? s : 1;
 }
 
+static double vector_distance(const gene_spec *spec, const gene *a, const gene *b)
+{
+    double squares = 0;
+    for (size_t i = 0; i < spec->n_dimensions; i++)
+        squares += pow(a->vector[i] - b->vector[i], 2);
+    if (spec->n_dimensions == 0 || !(spec->spread > 0))
+        return 0;
+    return fmin(1, sqrt(squares / (double)spec->n_dimensions) / spec->spread);
+}
+
 static double gene_distance(const gene_spec *spec, const gene *a, const gene *b)
 {
     double range = spec->highest - spec->lowest;
@@ -268,6 +315,8 @@ static double gene_distance(const gene_spec *spec, const gene *a, const gene *b)
         return a->choice != b->choice;
     case GENE_NUMBER:
         return range > 0 ? fabs(a->number - b->number) / range : 0;
+    case GENE_VECTOR:
+        return vector_distance(spec, a, b);
     }
     return 0;
 }

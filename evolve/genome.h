@@ -15,7 +15,9 @@ typedef enum gene_kind {
     GENE_CHOICE, /* one of a list of texts */
     GENE_DEMOS,  /* an ordered list of distinct example indices */
     GENE_NUMBER, /* a real or whole number in a range */
+    GENE_VECTOR, /* reals without bounds, around 0 */
 } gene_kind;
+enum { N_GENE_KINDS = GENE_VECTOR + 1 };
 
 /* One gene's law. Strings and arrays are borrowed from whoever made the spec. */
 typedef struct gene_spec {
@@ -34,6 +36,9 @@ typedef struct gene_spec {
     /* GENE_NUMBER */
     double lowest, highest;
     bool whole;
+    /* GENE_VECTOR */
+    size_t n_dimensions;
+    double spread; /* standard deviation of each number at the initial step */
 } gene_spec;
 
 typedef struct genome_spec {
@@ -56,7 +61,9 @@ typedef struct gene {
     size_t choice; /* GENE_CHOICE */
     size_t *demos; /* GENE_DEMOS; owned */
     size_t n_demos;
-    double number; /* GENE_NUMBER */
+    double number;  /* GENE_NUMBER */
+    double *vector; /* GENE_VECTOR; owned */
+    size_t n_vector;
 } gene;
 
 /* Parallel to its spec's genes. */
@@ -66,7 +73,7 @@ typedef struct genome {
 } genome;
 
 int genome_new(genome *out, const genome_spec *spec,
-               error *err); /* empty genes, lowest numbers */
+               error *err); /* empty genes, lowest numbers, zero vectors */
 int genome_copy(genome *out, const genome *from, error *err);
 void genome_free(genome *g);
 int gene_copy(gene *out, const gene *from, error *err);
@@ -85,15 +92,16 @@ int gene_text(const gene *g, text *out, error *err);
 /* A canonical text of the whole genome, equal for equal genomes and only for them: the
  * key of duplicate removal and of the store. JSON array of one value per gene, appended
  * to *out: TEXT is a string, or, where words are frozen, [string, begin, end, …] with the
- * runs of frozen words; CHOICE an index; DEMOS an array of indices; NUMBER a number. */
+ * runs of frozen words; CHOICE an index; DEMOS an array of indices; NUMBER a number;
+ * VECTOR an array of numbers. */
 int genome_serialise(const genome_spec *spec, const genome *g, text *out, error *err);
 /* The reverse. E_FORMAT when it does not fit the spec. Frozen marks travel too. */
 int genome_parse(genome *out, const genome_spec *spec, const char *s, size_t n,
                  error *err);
 
 /* How different two genomes are, in [0, 1]: the mean over genes of the normalised edit
- * distance over words (TEXT), over demos (DEMOS), 0/1 (CHOICE), |a-b| / range (NUMBER).
- */
+ * distance over words (TEXT), over demos (DEMOS), 0/1 (CHOICE), |a-b| / range (NUMBER),
+ * the root mean square difference in units of the spread, at most 1 (VECTOR). */
 double genome_distance(const genome_spec *spec, const genome *a, const genome *b);
 
 #endif

@@ -70,6 +70,15 @@ static int demos_put(const gene *g, json_t *out, error *err)
     return 0;
 }
 
+static int vector_put(const gene *g, json_t *out, error *err)
+{
+    json_t *list = json_array();
+    TRY(array_put(out, list, err));
+    for (size_t i = 0; i < g->n_vector; i++)
+        TRY(array_put(list, json_real(g->vector[i] + 0.0), err));
+    return 0;
+}
+
 static int gene_put(const gene_spec *spec, const gene *g, json_t *out, error *err)
 {
     switch (spec->kind) {
@@ -82,6 +91,8 @@ static int gene_put(const gene_spec *spec, const gene *g, json_t *out, error *er
     case GENE_NUMBER:
         /* + 0.0 makes one zero of the two */
         return array_put(out, json_real(g->number + 0.0), err);
+    case GENE_VECTOR:
+        return vector_put(g, out, err);
     }
     return error_set(err, E_ARGUMENT, "gene \"%s\" is of unknown kind", spec->name);
 }
@@ -165,6 +176,20 @@ static int demos_get(const gene_spec *spec, const json_t *value, gene *g, error 
     return 0;
 }
 
+static int vector_get(const gene_spec *spec, const json_t *value, gene *g, error *err)
+{
+    if (!json_is_array(value) || json_array_size(value) != spec->n_dimensions)
+        return gene_wrong(spec, "as many numbers as it has dimensions were expected",
+                          err);
+    for (size_t i = 0; i < spec->n_dimensions; i++) {
+        const json_t *x = json_array_get(value, i);
+        if (!json_is_number(x))
+            return gene_wrong(spec, "a number was expected", err);
+        g->vector[i] = json_number_value(x) + 0.0;
+    }
+    return 0;
+}
+
 static int gene_get(const gene_spec *spec, const json_t *value, gene *g, error *err)
 {
     switch (spec->kind) {
@@ -179,6 +204,8 @@ static int gene_get(const gene_spec *spec, const json_t *value, gene *g, error *
             return gene_wrong(spec, "a number was expected", err);
         g->number = json_number_value(value) + 0.0;
         return 0;
+    case GENE_VECTOR:
+        return vector_get(spec, value, g, err);
     }
     return gene_wrong(spec, "its kind is unknown", err);
 }

@@ -17,6 +17,7 @@ const variation_operator variation_operators[] = {
     {"model", GENE_TEXT, NEEDS_PROPOSER, operator_model, able_to_change_words},
     {"model_insert", GENE_TEXT, NEEDS_PROPOSER, operator_model_insert,
      able_to_gain_words},
+    {"gradient", GENE_TEXT, NEEDS_GRADIENT, operator_gradient, able_to_change_words},
     {"choice_flip", GENE_CHOICE, NEEDS_NOTHING, operator_choice_flip, able_always},
     {"demo_add", GENE_DEMOS, NEEDS_NOTHING, operator_demo_add, able_to_add_demos},
     {"demo_drop", GENE_DEMOS, NEEDS_NOTHING, operator_demo_drop, able_to_drop_demos},
@@ -24,6 +25,7 @@ const variation_operator variation_operators[] = {
     {"demo_reorder", GENE_DEMOS, NEEDS_NOTHING, operator_demo_reorder,
      able_to_reorder_demos},
     {"number_step", GENE_NUMBER, NEEDS_NOTHING, operator_number_step, able_always},
+    {"vector_step", GENE_VECTOR, NEEDS_NOTHING, operator_vector_step, able_always},
 };
 const size_t n_variation_operators =
     sizeof variation_operators / sizeof variation_operators[0];
@@ -35,7 +37,9 @@ bool operator_suits(const variation_operator *op, const gene_spec *spec,
         return false;
     if (op->needs == NEEDS_LEXICON && spec->n_lexicon == 0)
         return false;
-    if (op->needs == NEEDS_PROPOSER && !from)
+    if (op->needs == NEEDS_PROPOSER && !(from && from->words))
+        return false;
+    if (op->needs == NEEDS_GRADIENT && !(from && from->swaps))
         return false;
     switch (spec->kind) {
     case GENE_TEXT:
@@ -48,6 +52,8 @@ bool operator_suits(const variation_operator *op, const gene_spec *spec,
         return spec->n_pool > 0 && spec->max_demos > 0;
     case GENE_NUMBER:
         return spec->lowest < spec->highest;
+    case GENE_VECTOR:
+        return spec->n_dimensions > 0 && spec->spread > 0;
     }
     return false;
 }

@@ -10,6 +10,13 @@
 /* Words from elsewhere, e.g. a language model. Implemented outside; answers must be a
  * pure function of the arguments. */
 typedef struct proposer proposer;
+
+/* One word of a text gene in the place of another. */
+typedef struct word_swap {
+    size_t at;  /* index of the word that goes */
+    char *word; /* the one that comes, without white space; owned */
+} word_swap;
+
 struct proposer {
     /* Propose up to k replacements for words [begin, end) of a text gene (begin == end:
      * an insertion there), best first: each an owned word sequence without leading space,
@@ -17,6 +24,11 @@ struct proposer {
      * error. */
     int (*words)(proposer *p, const genome_spec *spec, const genome *g, size_t gene,
                  size_t begin, size_t end, size_t k, char **out, error *err);
+    /* Propose up to k swaps of single words anywhere in a text gene, those first whose
+     * gradient promises most: in out[0..return), a word each may have several. NULL: it
+     * knows no gradient. */
+    int (*swaps)(proposer *p, const genome_spec *spec, const genome *g, size_t gene,
+                 size_t k, word_swap *out, error *err);
 };
 
 /* What an operator may draw on. */
@@ -32,7 +44,8 @@ typedef struct variation {
 typedef enum operator_needs {
     NEEDS_NOTHING,
     NEEDS_LEXICON,
-    NEEDS_PROPOSER
+    NEEDS_PROPOSER, /* words */
+    NEEDS_GRADIENT  /* a proposer's swaps */
 } operator_needs;
 
 /* Returns 1: changed; 0: nothing it could do here (genome untouched); or an error. */
@@ -60,7 +73,8 @@ bool operator_able(const variation_operator *op, const variation *v, size_t whic
 
 /* Homologous crossover: TEXT genes are aligned word by word (Needleman-Wunsch on equal
  * words) and each differing stretch comes from one parent or the other; DEMOS are mixed
- * in order without repeats; CHOICE and NUMBER from either. */
+ * in order without repeats; CHOICE and NUMBER from either, VECTOR number by
+ * number. */
 int genome_crossover(const variation *v, const genome *a, const genome *b, genome *out,
                      error *err);
 

@@ -128,3 +128,16 @@ int operator_number_step(const variation *v, genome *g, size_t which, error *err
     g->genes[which].number = now + 0.0;
     return now != old;
 }
+
+/* ---- Vectors ---- */
+
+/* A Gaussian step of a tenth of the spread in every direction. */
+int operator_vector_step(const variation *v, genome *g, size_t which, error *err)
+{
+    (void)err;
+    const gene_spec *spec = &v->spec->genes[which];
+    gene *x = &g->genes[which];
+    for (size_t i = 0; i < x->n_vector; i++)
+        x->vector[i] += gsl_ran_gaussian(v->rng, 0.1 * spec->spread);
+    return x->n_vector > 0;
+}

@@ -85,11 +85,14 @@ int operator_borrow(const variation *v, genome *g, size_t which, error *err)
     return 1;
 }
 
-/* Put the words of `s` at [begin, end) if there is room for them and they differ. */
+/* Put the words of `s` at [begin, end) if there is room for them and they differ. What is
+ * only a piece of a character, as some tokens are, is no word. */
 static int text_place(const gene_spec *spec, gene *t, size_t begin, size_t end,
                       const char *s, error *err)
 {
     gene phrase = {0};
+    if (utf8_check(s, strlen(s)) < strlen(s))
+        return 0;
     TRY(words_split(&phrase, s, strlen(s), err));
     int rc = 0;
     if (phrase.n_words && phrase.n_words <= words_room(spec, t, end - begin) &&
@@ -151,9 +154,7 @@ static int model_apply(const variation *v, genome *g, size_t which, bool inserti
         size_t count = (size_t)n < PROPOSALS ? (size_t)n : PROPOSALS;
         size_t first = pick_rank(v->rng, count);
         for (size_t i = 0; i < count && rc == 0; i++) {
-            const char *s = offers[(first + i) % count];
-            if (utf8_check(s, strlen(s)) == strlen(s)) /* a piece of a character is not */
-                rc = text_place(spec, t, begin, end, s, err);
+            rc = text_place(spec, t, begin, end, offers[(first + i) % count], err);
         }
     }
     for (size_t i = 0; i < PROPOSALS; i++)
@@ -169,4 +170,30 @@ int operator_model(const variation *v, genome *g, size_t which, error *err)
 int operator_model_insert(const variation *v, genome *g, size_t which, error *err)
 {
     return model_apply(v, g, which, true, err);
+}
+
+/* The swap that the gradient promises most of, or one of the next (HotFlip, Ebrahimi et
+ * al. 2018; a choice among the best by chance: GCG, Zou et al. 2023). The promise is of
+ * first order only: the race tells whether it is kept. */
+enum { SWAPS = 16 };
+
+int operator_gradient(const variation *v, genome *g, size_t which, error *err)
+{
+    gene *t = &g->genes[which];
+    const gene_spec *spec = &v->spec->genes[which];
+    word_swap offers[SWAPS] = {0};
+    if (!v->proposer || !v->proposer->swaps)
+        return 0;
+    int n = v->proposer->swaps(v->proposer, v->spec, g, which, SWAPS, offers, err);
+    int rc = n < 0 ? n : 0;
+    size_t count = n > 0 ? (size_t)n : 0;
+    size_t first = count ? pick_below(v->rng, count) : 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const word_swap *s = &offers[(first + i) % count];
+        if (s->at < t->n_words && words_free_span(t, s->at, s->at + 1))
+            rc = text_place(spec, t, s->at, s->at + 1, s->word, err);
+    }
+    for (size_t i = 0; i < SWAPS; i++)
+        free(offers[i].word);
+    return rc;
 }

@@ -9,7 +9,8 @@
 #include "search_state.h"
 #include "stats.h"
 
-const search_type *const search_types[] = {&search_ga, &search_random, NULL};
+const search_type *const search_types[] = {&search_ga, &search_random, &search_cmaes,
+                                           NULL};
 
 const search_type *search_type_find(const char *name)
 {

@@ -109,6 +109,6 @@ int heat_ask(search *s, error *err);
 int heat_tell(search *s, error *err);
 void heat_free(heat *h);
 
-extern const search_type search_ga, search_random;
+extern const search_type search_ga, search_random, search_cmaes;
 
 #endif

@@ -99,6 +99,9 @@ char *string_copy(const char *s);
 
 /* Read a whole file, at most `limit` bytes. *out is NUL-terminated; new, free() it. */
 int file_read(const char *path, size_t limit, char **out, size_t *n, error *err);
+/* Write a temporary file beside `path`, flush it to the disk, rename it: the file is the
+ * old one or the whole new one, whatever happens meanwhile. */
+int file_write(const char *path, const void *bytes, size_t n, error *err);
 
 /* Index of the first byte that is not part of well-formed UTF-8 (RFC 3629: no surrogates,
  * no overlong forms), or n when all are. */

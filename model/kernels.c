@@ -141,23 +141,24 @@ TILES(2)
 TILES(3)
 TILES(4)
 #if defined(__AVX2__)
-    TILES(5) TILES(6)
+TILES(5)
+TILES(6)
 #endif
 #if defined(__AVX512F__)
-        TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+    TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
 
 #define ROW(ROWS)                                                                        \
     {                                                                                    \
         tile_##ROWS##_1, tile_##ROWS##_2                                                 \
     }
-            static tile_function *const tiles[TILE_ROWS][2] = {
-                ROW(1), ROW(2), ROW(3), ROW(4),
+        static tile_function *const tiles[TILE_ROWS][2] = {
+            ROW(1), ROW(2), ROW(3), ROW(4),
 #if defined(__AVX2__)
-                ROW(5), ROW(6),
+            ROW(5), ROW(6),
 #endif
 #if defined(__AVX512F__)
-                ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14),
+            ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14),
 #endif
 };
 /* clang-format on */

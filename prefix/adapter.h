@@ -3,8 +3,8 @@
  * One float32 tensor `prompt_embeddings`: (n, C) for PROMPT_TUNING, (n, L * 2 * Hkv * D)
  * for PREFIX_TUNING, row-major over layer, key then value, kv head, head width. A prefix
  * that still has its MLP (prefix_projection) is folded on reading. Ours says besides
- * which model file it was trained on, in the metadata of the safetensors file and under
- * "lamarck" in the configuration, which PEFT ignores.
+ * which model file it was trained on, in the metadata of the safetensors file, which PEFT
+ * does not read.
  *
  * Ownership and threads: plain functions over `prefix`. */
 #ifndef LAMARCK_PREFIX_ADAPTER_H
@@ -17,6 +17,9 @@
 int adapter_read(prefix *out, const char *folder, error *err);
 /* Write a folder (made if missing), so that real PEFT loads it. */
 int adapter_write(const prefix *p, const char *folder, error *err);
+/* The names of the two files in a folder. */
+extern const char adapter_config_name[];
+extern const char adapter_tensors_name[];
 
 /* What a configuration says of its adapter. Strings are owned. */
 typedef struct adapter_config {

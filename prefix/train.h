@@ -59,6 +59,8 @@ typedef struct train_options {
 /* Defaults that train. */
 train_options train_defaults(prefix_kind kind);
 
+enum { TRAIN_PROBE_RATES = 4 }; /* that a probe tries */
+
 typedef enum train_action {
     TRAIN_PROBE,    /* one rate of the probe */
     TRAIN_STEP,     /* one optimiser step */

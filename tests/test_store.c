@@ -214,7 +214,8 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
                  .p = 0.04};
     ok(store_put_verdict(s, id, &v, &err), &err);
     ok(store_put_verdict(s, id, &v, &err), &err);
-    spend spent[N_PURPOSES] = {{5, 6, 7}, {8, 9, 10}, {11, 12, 13}, {14, 15, 16}};
+    spend spent[N_PURPOSES] = {
+        {5, 6, 7}, {8, 9, 10}, {17, 18, 19}, {11, 12, 13}, {14, 15, 16}};
     ok(store_put_end(s, id, "budget: tokens", spent, 12.5, &err), &err);
     ok(store_run_status(s, id, RUN_FINISHED, &err), &err);
     store_close(s);
@@ -314,7 +315,7 @@ static void test_another_schema_version_is_refused_naming_both(void **state)
     store_close(open_store(*state));
     run_sql_on_file(*state, "PRAGMA user_version = 41");
     assert_refused(*state, E_FORMAT, "version 41");
-    assert_refused(*state, E_FORMAT, "version 2");
+    assert_refused(*state, E_FORMAT, "versions 1 to");
 }
 
 static void test_a_foreign_database_is_refused_and_left_alone(void **state)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "../experiments/store/store_sql.h"
+#include "../experiments/store/training.h"
 #include "toy.h"
 
 #include <signal.h>
@@ -371,6 +372,35 @@ static void assert_same_point(const history_point *a, const history_point *b,
     assert_same_spend(a->spent, b->spent, reused_too);
 }
 
+static void assert_same_training(const training_record *a, const training_record *b)
+{
+    assert_int_equal(a->facts.n_tokens, b->facts.n_tokens);
+    assert_int_equal(a->facts.planned, b->facts.planned);
+    assert_same_bits(a->facts.rate, b->facts.rate);
+    assert_int_equal(a->n_steps, b->n_steps);
+    for (size_t i = 0; i < a->n_steps; i++) {
+        assert_int_equal(a->steps[i].step, b->steps[i].step);
+        assert_same_bits(a->steps[i].loss, b->steps[i].loss);
+        assert_same_bits(a->steps[i].grad_norm, b->steps[i].grad_norm);
+        assert_same_bits(a->steps[i].rate, b->steps[i].rate);
+        assert_int_equal(a->steps[i].tokens, b->steps[i].tokens);
+    }
+    assert_int_equal(a->n_evaluations, b->n_evaluations);
+    for (size_t i = 0; i < a->n_evaluations; i++) {
+        assert_int_equal(a->evaluations[i].step, b->evaluations[i].step);
+        assert_same_bits(a->evaluations[i].loss, b->evaluations[i].loss);
+        assert_int_equal(a->evaluations[i].best, b->evaluations[i].best);
+        assert_int_equal(a->evaluations[i].tokens, b->evaluations[i].tokens);
+    }
+    assert_int_equal(a->best_step, b->best_step);
+    assert_same_bits(a->best_loss, b->best_loss);
+    assert_int_equal(a->has_bare, b->has_bare);
+    if (a->has_bare)
+        assert_same_score(&a->bare, &b->bare);
+    assert_same_bits(a->difference, b->difference);
+    assert_same_bits(a->p, b->p);
+}
+
 void assert_same_run(const run_record *a, const run_record *b, bool reused_too)
 {
     assert_int_equal(a->seed, b->seed);
@@ -391,6 +421,9 @@ void assert_same_run(const run_record *a, const run_record *b, bool reused_too)
     assert_int_equal(a->n_candidates, b->n_candidates);
     for (size_t i = 0; i < a->n_candidates; i++)
         assert_same_candidate(&a->candidates[i], &b->candidates[i]);
+    assert_int_equal(a->training != NULL, b->training != NULL);
+    if (a->training)
+        assert_same_training(a->training, b->training);
     assert_int_equal(a->has_verdict, b->has_verdict);
     if (a->has_verdict)
         assert_same_verdict(&a->verdict, &b->verdict);

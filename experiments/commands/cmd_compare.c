@@ -24,6 +24,9 @@ static const char usage[] =
     "                     --target-field name their columns\n"
     "  --set KEY=VALUE    change a value of the experiment file\n"
     "  --model M          another model than the experiment's\n"
+    "  --prefix ADAPTER   learned vectors stand before B: 'seed bare --prefix ADAPTER'\n"
+    "                     compares them with the words that you wrote\n"
+    "  --prefix-a ADAPTER learned vectors stand before A\n"
     "  --backend NAME, --threads N, --json\n";
 
 typedef struct comparison {
@@ -105,14 +108,14 @@ static int print_text(const comparison *c, const char *const *what, const char *
     return rc;
 }
 
-static int compare(const char *const *what, const entrant_options *options, bool json,
+static int compare(const char *const *what, const entrant_options options[2], bool json,
                    error *err)
 {
     entrant e[2] = {{0}};
     comparison c = {0};
     int rc = 0;
     for (int k = 0; rc == 0 && k < 2; k++) {
-        rc = entrant_open(&e[k], what[k], options, err);
+        rc = entrant_open(&e[k], what[k], &options[k], err);
         if (rc == 0)
             rc = entrant_prompt(&e[k], &c.prompts[k], err);
     }
@@ -139,6 +142,7 @@ static int run_request(entrant_options *o, int argc, char **argv, error *err)
     static const char *const split_names[] = {"search", "selection", "final", NULL};
     bool json = false, has_split = false, has_backend = false;
     int which_split = SPLIT_FINAL, backend = 0;
+    const char *prefix_a = NULL;
     const option options[] = {
         {"experiment", OPTION_TEXT, &o->experiment, NULL, NULL},
         {"split", OPTION_CHOICE, &which_split, &has_split, split_names},
@@ -149,6 +153,8 @@ static int run_request(entrant_options *o, int argc, char **argv, error *err)
         {"model", OPTION_TEXT, &o->model, NULL, NULL},
         {"backend", OPTION_CHOICE, &backend, &has_backend, backend_names},
         {"threads", OPTION_SIZE, &o->n_threads, NULL, NULL},
+        {"prefix", OPTION_TEXT, &o->prefix, NULL, NULL},
+        {"prefix-a", OPTION_TEXT, &prefix_a, NULL, NULL},
         {"json", OPTION_FLAG, &json, NULL, NULL},
     };
     size_t n;
@@ -164,7 +170,9 @@ static int run_request(entrant_options *o, int argc, char **argv, error *err)
     o->split = (split_name)which_split;
     o->backend = has_backend ? backend_names[backend] : NULL;
     const char *const what[2] = {argv[1], argv[2]};
-    return compare(what, o, json, err);
+    entrant_options sides[2] = {*o, *o};
+    sides[0].prefix = prefix_a;
+    return compare(what, sides, json, err);
 }
 
 static int run(int argc, char **argv, error *err)

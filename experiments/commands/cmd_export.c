@@ -1,6 +1,7 @@
 /* lamarck export: take a prompt out of a run. */
+#include "../../prefix/prefix.h"
+#include "../store/training.h"
 #include "../views/export.h"
-#include "../views/file_write.h"
 #include "../views/json_lines.h"
 #include "../views/prompt_file.h"
 #include "../views/summary.h"
@@ -25,12 +26,17 @@ static const char usage[] =
     "  --format messages    a JSON list of {\"role\", \"content\"}, as chat services "
     "take it\n"
     "  --format promptfoo   a promptfoo configuration, the final split as its tests\n"
+    "  --format peft        of a run of lamarck prefix: its vectors as an adapter "
+    "folder\n"
+    "                       that PEFT and 'lamarck score --prefix' load; with --out\n"
+    "  --format npy         the vectors as a NumPy array; with --out\n"
     "  --candidate ID       0 (default): the best\n"
     "  --run ID             of a folder with several runs; default: the latest\n"
     "  --out FILE           instead of standard output; whole or not at all\n";
 
-enum { AS_TEXT, AS_JSON, AS_MESSAGES, AS_PROMPTFOO };
-static const char *const formats[] = {"text", "json", "messages", "promptfoo", NULL};
+enum { AS_TEXT, AS_JSON, AS_MESSAGES, AS_PROMPTFOO, AS_PEFT, AS_NPY };
+static const char *const formats[] = {"text", "json", "messages", "promptfoo",
+                                      "peft", "npy",  NULL};
 
 /* Append a JSON value, indented, and let go of it. */
 static int add_json(json_t *value, text *out, error *err)
@@ -54,6 +60,12 @@ static int add_from_genome(const run_record *r, const candidate_record *c, int f
     int rc = experiment_restore(&e, r->experiment, err);
     if (rc == 0)
         rc = genome_parse(&g, &e->spec, c->genome, strlen(c->genome), err);
+    if (rc == 0 && experiment_virtual_tokens(e) > 0)
+        rc = error_set(
+            err, E_UNSUPPORTED,
+            "the prompt begins with %zu virtual tokens, which no text can hold: "
+            "--format json keeps them",
+            experiment_virtual_tokens(e));
     if (rc == 0 && format == AS_PROMPTFOO)
         rc = export_promptfoo(e, &g, out, err);
     if (rc == 0 && format == AS_MESSAGES)
@@ -90,6 +102,43 @@ static int export_candidate(const run_record *r, uint64_t id, int format, text *
     return add_json(file, out, err);
 }
 
+/* ---- Vectors ---- */
+
+static int write_vectors(store *s, const run_record *r, int format, const char *path,
+                         error *err)
+{
+    prefix p = {0};
+    if (!r->training)
+        return error_set(err, E_ARGUMENT,
+                         "run %" PRIu64
+                         " is a search: its best prompt is a text; peft and "
+                         "npy are for runs of lamarck prefix",
+                         r->id);
+    int found = store_get_prefix(s, r, &p, err);
+    TRY(found);
+    if (!found)
+        return error_set(err, E_ARGUMENT,
+                         "run %" PRIu64 " has no vectors yet: its first look at the "
+                         "selection split is not done",
+                         r->id);
+    int rc =
+        format == AS_PEFT ? prefix_save(&p, path, err) : prefix_save_npy(&p, path, err);
+    prefix_free(&p);
+    return rc;
+}
+
+/* Learned vectors are no text that could be printed. */
+static int check_kind(const run_record *r, uint64_t id, error *err)
+{
+    if (!r->training || (id && id != TRAINING_LEARNED))
+        return 0;
+    return error_set(err, E_ARGUMENT,
+                     "run %" PRIu64
+                     " learned vectors: take them along with --format peft "
+                     "--out ADAPTER, or --format npy --out FILE",
+                     r->id);
+}
+
 static int write_result(const text *out, const char *path, error *err)
 {
     if (path)
@@ -114,16 +163,28 @@ static int run(int argc, char **argv, error *err)
     size_t n;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"DIR", 1, 1}, &n, err));
+    bool vectors = format == AS_PEFT || format == AS_NPY;
+    if (vectors && !path)
+        return error_set(err, E_USAGE, "--format %s wants --out, where it goes",
+                         formats[format]);
+    if (vectors && id)
+        return error_set(err, E_USAGE,
+                         "--candidate chooses a prompt; a run has one set "
+                         "of vectors");
     store *s;
     run_record *r = NULL;
+    text out = {0};
     TRY(store_open_readonly(&s, argv[1], err));
     int rc = store_run_read(s, run_id, &r, err);
-    store_close(s);
-    text out = {0};
-    if (rc == 0)
+    if (rc == 0 && vectors)
+        rc = write_vectors(s, r, format, path, err);
+    else if (rc == 0)
+        rc = check_kind(r, id, err);
+    if (rc == 0 && !vectors)
         rc = export_candidate(r, id, format, &out, err);
-    if (rc == 0)
+    if (rc == 0 && !vectors)
         rc = write_result(&out, path, err);
+    store_close(s);
     text_free(&out);
     run_record_free(r);
     return rc;
@@ -132,7 +193,7 @@ static int run(int argc, char **argv, error *err)
 const command cmd_export = {
     .name = "export",
     .group = "look",
-    .summary = "take a prompt along: text, JSON, messages, promptfoo",
+    .summary = "take a prompt along: text, JSON, messages, promptfoo; or vectors",
     .usage = usage,
     .run = run,
 };

@@ -30,6 +30,7 @@ static const char usage[] =
     "  --chat                    the prompt is a user's message in the model's chat "
     "format\n"
     "  --special                 spelled special tokens in a prompt are those tokens\n"
+    "  --prefix ADAPTER          learned vectors stand before every prompt\n"
     "  --json                    one object per continuation: prompt (index), "
     "prompt_tokens,\n"
     "                            sample, text, ids, logprob, finish (length, eos, stop, "
@@ -38,7 +39,7 @@ static const char usage[] =
 
 typedef struct request {
     option_list prompts, stops;
-    const char *rows;
+    const char *rows, *prefix;
     sampling sampling;
     size_t n_samples;
     bool chat, special, json;
@@ -285,6 +286,7 @@ static int run_request(request *q, model_choice *choice, int argc, char **argv,
         {"seed", OPTION_SEED, &p->seed, NULL, NULL},
         {"chat", OPTION_FLAG, &q->chat, NULL, NULL},
         {"special", OPTION_FLAG, &q->special, NULL, NULL},
+        {"prefix", OPTION_TEXT, &q->prefix, NULL, NULL},
         {"json", OPTION_FLAG, &q->json, NULL, NULL},
         MODEL_OPTIONS(*choice),
     };
@@ -297,7 +299,9 @@ static int run_request(request *q, model_choice *choice, int argc, char **argv,
     model *m;
     session *s;
     TRY(command_model_open(argv[1], choice, &m, &s, err));
-    int rc = generate(m, s, q, err);
+    int rc = command_use_prefix(q->prefix, m, s, &n, err);
+    if (rc == 0)
+        rc = generate(m, s, q, err);
     session_close(s);
     model_close(m);
     return rc;

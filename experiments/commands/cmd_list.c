@@ -28,14 +28,15 @@ static int list_json(listing *l, const char *dir, const run_record *r, error *er
 {
     spend all = summary_spent(r);
     const verdict *v = r->has_verdict ? &r->verdict : NULL;
-    json_t *row = json_pack(
-        "{s:s, s:I, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:I}", "dir", dir, "run",
-        (json_int_t)r->id, "name", r->name, "status", run_status_name(r->status),
-        "started", r->started, "random_seed", (json_int_t)r->seed, "seed_score",
+    json_t *line = json_pack(
+        "{s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:I}", "dir", dir, "run",
+        (json_int_t)r->id, "name", r->name, "kind", r->training ? "prefix" : "evolve",
+        "status", run_status_name(r->status), "started", r->started, "random_seed",
+        (json_int_t)r->seed, "seed_score",
         v ? json_real_or_null(v->seed.score) : json_null(), "best_score",
         v ? json_real_or_null(v->best.score) : json_null(), "p",
         v ? json_real_or_null(v->p) : json_null(), "tokens", (json_int_t)all.tokens);
-    if (!row || json_array_append_new(l->all, row) < 0)
+    if (!line || json_array_append_new(l->all, line) < 0)
         return error_set(err, E_MEMORY, "out of memory while the list was put together");
     return 0;
 }

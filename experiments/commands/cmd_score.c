@@ -27,6 +27,7 @@ static const char usage[] =
     "\n"
     "  --no-bos           no BOS, whatever the policy\n"
     "  --special          spelled special tokens are those tokens, not text\n"
+    "  --prefix ADAPTER   learned vectors stand before every row\n"
     "\n"
     "A prompt: prints its mean score with standard error, the number that a run "
     "reports.\n"       //
@@ -36,6 +37,7 @@ static const char usage[] =
     "                     --target-field name their columns\n"
     "  --set KEY=VALUE    change a value of the experiment file\n"
     "  --model M          another model than the experiment's\n"
+    "  --prefix ADAPTER   learned vectors stand before the prompt\n"
     "  --json             with the score of each example\n"
     "\n" //
     MODEL_OPTIONS_USAGE;
@@ -56,8 +58,11 @@ static int score_file_rows(const request *q, error *err)
 {
     model *m;
     session *s;
+    row_file_options how = q->row_options;
     TRY(command_model_open(q->what, &q->choice, &m, &s, err));
-    int rc = score_rows(m, s, q->rows, &q->row_options, err);
+    int rc = command_use_prefix(q->entrant.prefix, m, s, &how.n_before, err);
+    if (rc == 0)
+        rc = score_rows(m, s, q->rows, &how, err);
     session_close(s);
     model_close(m);
     return rc;
@@ -144,6 +149,7 @@ static int run_request(request *q, int argc, char **argv, error *err)
         {"target-field", OPTION_TEXT, &o->fields.target, NULL, NULL},
         {"set", OPTION_LIST, &o->set, NULL, NULL},
         {"model", OPTION_TEXT, &o->model, NULL, NULL},
+        {"prefix", OPTION_TEXT, &o->prefix, NULL, NULL},
         {"json", OPTION_FLAG, &q->json, NULL, NULL},
         {"backend", OPTION_CHOICE, &q->choice.backend, &q->has_backend, backend_names},
         {"threads", OPTION_SIZE, &q->choice.n_threads, NULL, NULL},

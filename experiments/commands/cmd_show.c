@@ -27,6 +27,10 @@ static const char usage[] =
     "                 spent           tokens, evaluations, seconds, by_purpose\n"
     "                 history         one entry per step of the search\n"
     "                 finalists, lineage, run, name, status, random_seed, model_hash, …\n"
+    "               and of a run of lamarck prefix\n"
+    "                 training        method, lr, steps, evaluations, best_step, …\n"
+    "                 bare            the same rows without anything before them, and\n"
+    "                 difference_to_bare, ci95_to_bare, p_to_bare\n"
     "  --report     write DIR/report.html again\n";
 
 static int print_text(const run_record *r, size_t top, error *err)
@@ -45,6 +49,7 @@ static int print_text(const run_record *r, size_t top, error *err)
                                 r->stop_reason ? r->stop_reason : ""));
     TRY_OUT(rc, show_verdict(&s, r));
     TRY_OUT(rc, text_add_string(&out, "\n", err));
+    TRY_OUT(rc, show_training(&s, r));
     TRY_OUT(rc, show_lineage(&s, r));
     TRY_OUT(rc, show_top(&s, r, top));
     TRY_OUT(rc, show_spend(&s, r));

@@ -7,15 +7,18 @@
 
 typedef struct command {
     const char *name;
-    const char *group;   /* "search", "look", "model": how --help arranges them */
+    const char *group; /* "search", "look", "people", "model": how --help arranges them */
     const char *summary; /* one line */
     const char *usage;   /* the whole --help text */
+    /* Of a command with subcommands: the --help text of the one that argv[1] names, if it
+     * names one. NULL: there is only `usage`. */
+    const char *(*help)(int argc, char **argv);
     int (*run)(int argc, char **argv,
                error *err); /* argv[0] is the subcommand's name; 0 or E_… */
 } command;
 
 extern const command cmd_evolve, cmd_score, cmd_generate, cmd_compare, cmd_show, cmd_list,
-    cmd_export, cmd_inspect, cmd_bench, cmd_tokenize;
+    cmd_export, cmd_inspect, cmd_bench, cmd_tokenize, cmd_prefix, cmd_rate, cmd_gradient;
 
 /* A command line that makes no sense: main adds where to find help and exits with 2.
  * Never passed below the commands. */

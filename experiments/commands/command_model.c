@@ -1,5 +1,6 @@
 /* Opening the model that a command line names. */
 #include "command_model.h"
+#include "../../prefix/prefix.h"
 #include "../definition/experiment.h"
 #include "command.h"
 
@@ -24,6 +25,26 @@ int command_model_load(const char *name, model **m, error *err)
     TRY(model_locate(name, "", &path, err));
     int rc = model_open_located(m, name, path, err);
     free(path);
+    return rc;
+}
+
+int command_use_prefix(const char *path, const model *m, session *s, size_t *n,
+                       error *err)
+{
+    prefix p = {0};
+    *n = 0;
+    if (!path)
+        return 0;
+    TRY(prefix_load(&p, path, err));
+    prefix_view view = prefix_view_of(&p);
+    int rc = prefix_check_model(&p, m, err);
+    if (rc == 0)
+        rc = session_set_prefix(s, &view, err);
+    if (rc == 0)
+        *n = p.n;
+    else
+        error_prefix(err, "%s", path);
+    prefix_free(&p);
     return rc;
 }
 

@@ -36,6 +36,10 @@ session_options model_choice_session(const model_choice *c);
 
 /* Open a model given by its file or by a known name ("smollm2"). */
 int command_model_load(const char *name, model **m, error *err);
+/* Let the vectors of an adapter stand before every row of the session; *n is how many
+ * (0 for a NULL path: none). E_ARGUMENT when they belong to another model. */
+int command_use_prefix(const char *path, const model *m, session *s, size_t *n,
+                       error *err);
 /* Open both, or neither; Ctrl-C will stop the session's calls. */
 int command_model_open(const char *name, const model_choice *c, model **m, session **s,
                        error *err);

@@ -2,6 +2,7 @@
 #include "entrant.h"
 #include "../../evolve/stats.h"
 #include "../fitness/fitness_lm.h"
+#include "../runs/prefix_run.h"
 #include "command.h"
 
 #include <errno.h>
@@ -66,6 +67,17 @@ static int refuse(const char *what, error *err)
         what);
 }
 
+/* The rows that an experiment's prefix is learned on, without the prefix. */
+static int take_bare(entrant *e, error *err)
+{
+    experiment *bare, *x = e->of.experiment;
+    TRY(prefix_run_look_up(x, err));
+    TRY(experiment_bare(&bare, x, &x->seeds[0], err));
+    experiment_free(x);
+    e->of.experiment = bare;
+    return take_seed(e, 0, NULL, err);
+}
+
 static int open_prompt(entrant *e, const entrant_options *options, error *err)
 {
     if (prompt_file_is(e->what))
@@ -78,6 +90,8 @@ static int open_prompt(entrant *e, const entrant_options *options, error *err)
     size_t which = named_gene(x, e->what);
     if (strcmp(e->what, "seed") == 0)
         return take_seed(e, 0, NULL, err);
+    if (strcmp(e->what, "bare") == 0)
+        return take_bare(e, err);
     if (which < x->spec.n_genes)
         return take_seed(e, which, strchr(e->what, '=') + 1, err);
     TRY(experiment_replace_prompt(x, e->what, err));
@@ -187,8 +201,11 @@ int entrant_open(entrant *out, const char *what, const entrant_options *options,
         rc = choose_examples(&e, options, err);
     if (rc == 0)
         rc = choose_model(&e, options, err);
+    if (rc == 0 && options->prefix)
+        rc = prefix_load(&e.before, options->prefix, err);
     if (rc == 0)
-        e.of.experiment->proposals = 0; /* nobody is going to ask for words */
+        e.of.experiment->proposals =
+            (proposal_options){0}; /* nobody is going to ask for words */
     if (rc < 0)
         entrant_close(&e);
     else
@@ -199,6 +216,7 @@ int entrant_open(entrant *out, const char *what, const entrant_options *options,
 void entrant_close(entrant *e)
 {
     free(e->examples);
+    prefix_free(&e->before);
     prompt_file_free(&e->of);
     *e = (entrant){0};
 }
@@ -209,7 +227,8 @@ int entrant_score(const entrant *e, split_score *out, error *err)
 {
     judge j;
     judge_options options = {.model_hash = e->of.model_hash,
-                             .interrupt = &command_interrupted};
+                             .interrupt = &command_interrupted,
+                             .prefix = e->before.n ? &e->before : NULL};
     TRY(judge_open(&j, e->of.experiment, &options, err));
     measurement m = {.genome = &e->of.genome,
                      .examples = e->examples,
@@ -254,6 +273,8 @@ int entrant_check_match(const entrant *a, const entrant *b, error *err)
 
 int entrant_prompt(const entrant *e, text *out, error *err)
 {
+    if (e->before.n)
+        TRY(text_add_format(out, err, "[%zu learned vectors]\n", e->before.n));
     return experiment_prompt_text(e->of.experiment, &e->of.genome, out, err);
 }
 

@@ -6,6 +6,7 @@
 #ifndef LAMARCK_EXPERIMENTS_COMMANDS_ENTRANT_H
 #define LAMARCK_EXPERIMENTS_COMMANDS_ENTRANT_H
 
+#include "../../prefix/prefix.h"
 #include "../definition/experiment.h"
 #include "../store/store.h"
 #include "../views/prompt_file.h"
@@ -14,6 +15,7 @@
 typedef struct entrant {
     const char *what; /* what the user called it; borrowed */
     prompt_file of;   /* experiment and genome; model_hash NULL: any model */
+    prefix before;    /* learned vectors, n 0: none */
     size_t *examples; /* indices into the experiment's data; owned */
     size_t n_examples;
 } entrant;
@@ -25,6 +27,7 @@ typedef struct entrant {
     "examples\n"                                                                         \
     "and, with --experiment FILE.yaml, which brings the examples:\n"                     \
     "  seed           the experiment's own prompt\n"                                     \
+    "  bare           its rows without words: what stands behind a learned prefix\n"     \
     "  GENE=TEXT      its own prompt with TEXT in the text gene of that name\n"          \
     "  FILE           a whole prompt with {{input}} and {{target}}, or a JSON list of\n" \
     "                 messages, in the place of its template and genes\n"
@@ -38,6 +41,7 @@ typedef struct entrant_options {
     split_name split;       /* unless there are other examples */
     const char *model;      /* NULL: the experiment's */
     const char *backend;    /* NULL: the experiment's */
+    const char *prefix;     /* an adapter; NULL: none */
     size_t n_threads;       /* 0: the experiment's */
 } entrant_options;
 

@@ -17,8 +17,9 @@
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_COMMANDS = 32 };
 
 static const command *const commands[] = {
-    &cmd_evolve,   &cmd_compare, &cmd_show,     &cmd_list,  &cmd_export, &cmd_score,
-    &cmd_generate, &cmd_inspect, &cmd_tokenize, &cmd_bench, NULL,
+    &cmd_evolve,  &cmd_prefix,   &cmd_compare, &cmd_show,     &cmd_list,
+    &cmd_export,  &cmd_rate,     &cmd_score,   &cmd_generate, &cmd_gradient,
+    &cmd_inspect, &cmd_tokenize, &cmd_bench,   NULL,
 };
 
 /* How the groups of command.group are introduced, in this order. */
@@ -27,6 +28,7 @@ static const struct {
 } groups[] = {
     {"search", "Search for prompts"},
     {"look", "Look at runs and take prompts along"},
+    {"people", "Let people judge"},
     {"model", "Ask the model"},
 };
 
@@ -84,10 +86,16 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
+/* argv[0] is the command's name. */
+static void print_help(const command *c, int argc, char **argv)
+{
+    fputs(c->help ? c->help(argc, argv) : c->usage, stdout);
+}
+
 static int run_command(const command *c, int argc, char **argv)
 {
     if (wants_help(argc, argv)) {
-        fputs(c->usage, stdout);
+        print_help(c, argc, argv);
         return 0;
     }
     error err = {0};
@@ -125,7 +133,7 @@ static int dispatch(int argc, char **argv)
     if (!c)
         return unknown_command(help ? argv[2] : name);
     if (help) {
-        fputs(c->usage, stdout);
+        print_help(c, argc - 2, argv + 2);
         return 0;
     }
     return run_command(c, argc - 1, argv + 1);

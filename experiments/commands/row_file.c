@@ -83,16 +83,23 @@ static int read_row(row_file *f, const json_t *object, error *err)
     row x;
     TRY(ids ? read_ids(f, object, &x, err) : read_texts(f, object, &x, err));
     size_t n = x.n, window = model_describe(f->model)->window;
+    size_t before = f->options->n_before;
     TRY(row_list_add(&f->batch, x, err));
     TRY(array_grow(&f->line_of, &f->line_capacity, f->batch.n - 1, sizeof *f->line_of,
                    err));
     f->line_of[f->batch.n - 1] = f->lines.line;
-    if (n > window && f->options->overflow == OVERFLOW_ERROR)
+    if (f->options->overflow != OVERFLOW_ERROR || n + before <= window)
+        return 0;
+    if (before)
         return json_lines_error(&f->lines, E_LIMIT, err,
-                                "the row has %zu tokens, the model's window %zu: shorten "
-                                "it, or cut it with --overflow left or middle",
-                                n, window);
-    return 0;
+                                "the row has %zu tokens behind %zu virtual ones, the "
+                                "model's window %zu: shorten it, or cut it with "
+                                "--overflow left or middle",
+                                n, before, window);
+    return json_lines_error(&f->lines, E_LIMIT, err,
+                            "the row has %zu tokens, the model's window %zu: shorten it, "
+                            "or cut it with --overflow left or middle",
+                            n, window);
 }
 
 int row_file_open(row_file *f, const model *m, const char *path,

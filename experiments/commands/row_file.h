@@ -9,8 +9,9 @@
 #include "../views/json_lines.h"
 
 typedef struct row_file_options {
-    bool no_bos;  /* do not put a BOS before a text, whatever the model's policy */
-    bool special; /* spelled special tokens are those tokens */
+    bool no_bos;     /* do not put a BOS before a text, whatever the model's policy */
+    bool special;    /* spelled special tokens are those tokens */
+    size_t n_before; /* virtual tokens before each row, which take room of the window */
     row_overflow overflow; /* the session's: a row that will be refused is refused here,
                               where its line is known */
 } row_file_options;

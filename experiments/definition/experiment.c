@@ -35,6 +35,13 @@ const setting search_settings[] = {
 };
 const size_t n_search_settings = sizeof search_settings / sizeof *search_settings;
 
+const setting proposal_settings[] = {
+    {"model_words", SETTING_SIZE, offsetof(proposal_options, words), 0, 1000},
+    {"hybrid", SETTING_SWITCH, offsetof(proposal_options, hybrid), 0, 0},
+    {"gradient_rows", SETTING_SIZE, offsetof(proposal_options, gradient_rows), 0, 10000},
+};
+const size_t n_proposal_settings = sizeof proposal_settings / sizeof *proposal_settings;
+
 #define FITNESS(key, type, member, low, high)                                            \
     {                                                                                    \
         key, type, offsetof(fitness_options, member), low, high                          \
@@ -65,6 +72,7 @@ static void source_free(gene_source *s)
     texts_free(s->frozen, s->n_frozen);
     texts_free(s->lexicon, s->n_lexicon);
     texts_free(s->options, s->n_options);
+    free(s->init);
 }
 
 void experiment_free_genes(experiment *e)
@@ -101,6 +109,7 @@ void experiment_free(experiment *e)
     dataset_free(e->data);
     texts_free(e->fitness.labels, e->fitness.n_labels);
     texts_free(e->stops, e->fitness.generation.n_stops);
+    prefix_plan_free(&e->prefix);
     free(e->backend);
     free(e->path);
     free(e->name);
@@ -126,7 +135,8 @@ static int set_defaults(experiment *e, const char *path, error *err)
     e->fitness = (fitness_options){.per_token = true, .generation = {.max_tokens = 16}};
     e->budget.tokens = 100000;
     e->finalists = 4;
-    e->proposals = 8;
+    e->proposals = (proposal_options){.words = 8, .gradient_rows = 8};
+    e->prefix = (prefix_plan){.train = train_defaults(PREFIX_EMBEDDINGS)};
     TRY(set_string(&e->description, "", err));
     TRY(set_string(&e->backend, "cpu", err));
     return set_string(&e->path, path, err);
@@ -228,7 +238,8 @@ static int read_search(experiment_reader *r, error *err)
     static const char *const keys[] = {
         "kind",     "model_words",    "population",   "elites",        "tournament",
         "founders", "immigrants",     "max_edits",    "stall_restart", "racing",
-        "block",    "crossover_rate", "niche_radius", "first_blocks",  "race_alpha"};
+        "block",    "crossover_rate", "niche_radius", "first_blocks",  "race_alpha",
+        "hybrid",   "gradient_rows"};
     experiment *e = r->e;
     e->search = search_type_find("ga");
     const yaml_node *map = yaml_get(r->root, "search");
@@ -240,9 +251,7 @@ static int read_search(experiment_reader *r, error *err)
     const yaml_node *node = yaml_get(map, "kind");
     if (node)
         TRY(read_search_kind(node, &e->search, err));
-    node = yaml_get(map, "model_words");
-    if (node)
-        TRY(read_size(node, 0, 1000, &e->proposals, err));
+    TRY(settings_read(map, proposal_settings, n_proposal_settings, &e->proposals, err));
     return check_search(map, &e->search_options, err);
 }
 
@@ -319,10 +328,10 @@ static int read_rest(experiment_reader *r, const experiment_overrides *overrides
 static int read_sections(experiment_reader *r, const experiment_overrides *overrides,
                          error *err)
 {
-    static const char *const keys[] = {"name",     "description", "model",     "data",
-                                       "template", "genes",       "fitness",   "search",
-                                       "budget",   "engine",      "finalists", "seed",
-                                       "overflow", "path",        "model_path"};
+    static const char *const keys[] = {
+        "name",     "description", "model",  "data",      "template",  "genes",
+        "fitness",  "search",      "budget", "engine",    "finalists", "seed",
+        "overflow", "prefix",      "path",   "model_path"};
     size_t n_keys = sizeof keys / sizeof *keys - (r->dump ? 0 : 2);
     if (r->root->kind == YAML_NULL)
         return yaml_error(r->root, err, E_FORMAT, "the file is empty");
@@ -337,6 +346,7 @@ static int read_sections(experiment_reader *r, const experiment_overrides *overr
     TRY(experiment_read_fitness(r, err));
     TRY(read_search(r, err));
     TRY(read_budget(r, err));
+    TRY(experiment_read_prefix(r, err));
     return read_rest(r, overrides, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include "../../evolve/search.h"
 #include "../../model/model.h"
+#include "../../prefix/train.h"
 #include "dataset.h"
 #include "template.h"
 
@@ -64,7 +65,28 @@ typedef struct gene_source {
     size_t seed_choice; /* CHOICE: an index */
     size_t seed_demos;  /* DEMOS: the first so many of the pool */
     double seed_number; /* NUMBER */
+    size_t n_tokens;    /* VECTOR: virtual tokens of the soft prompt it stands for */
+    char *init;         /* VECTOR: the text that they begin as */
 } gene_source;
+
+/* What the model is asked for besides scores. */
+typedef struct proposal_options {
+    size_t words;         /* words at a time; 0: it proposes none */
+    bool hybrid;          /* gradients and evolution feed each other */
+    size_t gradient_rows; /* hybrid: rows of the search split behind a gradient; 0: words
+                             are not swapped by gradient */
+} proposal_options;
+
+/* What `lamarck prefix` learns, and how: the file's section of that name. */
+typedef struct prefix_plan {
+    train_options train; /* but for its texts, which are below */
+    char *text;          /* init: text. NULL: what the user's own prompt says before its
+                            rows; with a run: what its best says, once it was looked at */
+    char **labels;       /* init: labels */
+    size_t n_labels;
+    char *run;            /* init: run, its folder, resolved: the text comes from there */
+    prompt_template rows; /* what is learned on; {0}: see experiment_bare */
+} prefix_plan;
 
 typedef struct experiment {
     char *path;
@@ -88,13 +110,14 @@ typedef struct experiment {
     row_overflow overflow;
     const search_type *search;
     search_options search_options;
-    size_t proposals; /* words asked of the model at a time; 0: it proposes nothing */
+    proposal_options proposals;
     budget budget;
     size_t finalists; /* re-scored on the selection split */
     uint64_t seed;
     session_options session;
     char *backend; /* session.backend, owned */
     char **stops;  /* fitness.generation.stops, owned */
+    prefix_plan prefix;
 } experiment;
 
 /* Changes from the command line, "a.b=c" each (--set), applied before validation. */
@@ -123,6 +146,25 @@ int experiment_restore(experiment **out, const char *json, error *err);
  * one candidate there is. The file's last newline is not part of the prompt. On failure
  * the experiment is as it was. */
 int experiment_replace_prompt(experiment *e, const char *path, error *err);
+
+/* The gene that is a soft prompt (there is one at most): its index, or n_genes. */
+size_t experiment_soft_gene(const experiment *e);
+/* Virtual tokens that stand before every row. */
+size_t experiment_virtual_tokens(const experiment *e);
+
+/* The experiment with nothing left to read but the data, which is what stands behind a
+ * learned prefix: the template of its `prefix` section, else its own as candidate g says
+ * it with the texts and demonstrations taken out (and, where they began a text, the white
+ * space after them). No genes; seeds[0] is the one candidate. New. */
+int experiment_bare(experiment **out, const experiment *e, const genome *g, error *err);
+/* Let the prefix section have the rows that stand behind candidate g of another
+ * experiment. E_FORMAT when the data lack a field that they name. */
+int experiment_take_rows(experiment *e, const experiment *theirs, const genome *g,
+                         error *err);
+/* What candidate g says before these rows, as one text: what a prefix takes the place of.
+ * Where they do not stand at the end of its prompt (a chat; words after the input), its
+ * text genes, one per line. Appended to *out. */
+int experiment_head(const experiment *e, const genome *g, text *out, error *err);
 
 /* Open its model. A name that is known ("smollm2") is looked up again where model_path is
  * gone, and the error says how to fetch it. */

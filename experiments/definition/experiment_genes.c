@@ -4,7 +4,7 @@
 
 #include "experiment_read.h"
 
-const char *const gene_names[4] = {"text", "choice", "demos", "number"};
+const char *const gene_names[N_GENE_KINDS] = {"text", "choice", "demos", "number", "soft"};
 
 /* ---- Genes ---- */
 
@@ -171,6 +171,38 @@ static int read_number_gene(experiment_reader *r, const yaml_node *map, size_t i
     return 0;
 }
 
+static int read_soft_gene(experiment_reader *r, const yaml_node *map, size_t i,
+                          error *err)
+{
+    static const char *const keys[] = {"kind", "init", "tokens", "dimensions", "spread"};
+    gene_source *s = &r->e->sources[i];
+    gene_spec *g = &r->e->genes[i];
+    const yaml_node *node;
+    for (size_t k = 0; k < i; k++)
+        if (r->e->genes[k].kind == GENE_VECTOR)
+            return yaml_key_error(map, err, E_FORMAT,
+                                  "a second soft gene: one soft prompt stands before "
+                                  "everything, and \"%s\" is it",
+                                  r->e->genes[k].name);
+    s->n_tokens = 5;
+    g->n_dimensions = 50;
+    g->spread = 1;
+    TRY(check_keys(map, keys, sizeof keys / sizeof *keys, "a soft gene", err));
+    TRY(require_key(map, "init", "a soft gene", &node, err));
+    TRY(read_text(node, &s->init, err));
+    if (!*s->init)
+        return yaml_error(
+            node, err, E_FORMAT,
+            "init is empty: the soft prompt begins as the tokens of a text");
+    if ((node = yaml_get(map, "tokens")))
+        TRY(read_size(node, 1, 1000, &s->n_tokens, err));
+    if ((node = yaml_get(map, "dimensions")))
+        TRY(read_size(node, 1, 500, &g->n_dimensions, err));
+    if ((node = yaml_get(map, "spread")))
+        TRY(read_real(node, 1e-6, 1e6, &g->spread, err));
+    return 0;
+}
+
 /* Names are written between braces and dotted paths, hence their alphabet. */
 static int check_gene_name(const experiment *e, const yaml_node *node, error *err)
 {
@@ -200,7 +232,7 @@ static int read_gene(experiment_reader *r, const yaml_node *node, size_t i, erro
     TRY(check_gene_name(r->e, node, err));
     TRY(expect_map(node, "a gene", err));
     TRY(require_key(node, "kind", "a gene", &kind, err));
-    TRY(read_word(kind, gene_names, 4, &choice, err));
+    TRY(read_word(kind, gene_names, N_GENE_KINDS, &choice, err));
     char *name = string_copy(node->key);
     if (!name)
         return error_memory(err, strlen(node->key) + 1);
@@ -216,8 +248,24 @@ static int read_gene(experiment_reader *r, const yaml_node *node, size_t i, erro
         return read_demos_gene(r, node, i, err);
     case GENE_NUMBER:
         return read_number_gene(r, node, i, err);
+    case GENE_VECTOR:
+        return read_soft_gene(r, node, i, err);
     }
     return 0;
+}
+
+size_t experiment_soft_gene(const experiment *e)
+{
+    size_t i = 0;
+    while (i < e->spec.n_genes && e->spec.genes[i].kind != GENE_VECTOR)
+        i++;
+    return i;
+}
+
+size_t experiment_virtual_tokens(const experiment *e)
+{
+    size_t i = experiment_soft_gene(e);
+    return i < e->spec.n_genes ? e->sources[i].n_tokens : 0;
 }
 
 int experiment_read_genes(experiment_reader *r, error *err)
@@ -281,6 +329,8 @@ static int set_gene(const experiment *e, genome *g, size_t i, const yaml_node *m
             out->demos[k] = k;
         out->n_demos = source->seed_demos;
         return 0;
+    case GENE_VECTOR:
+        return 0; /* zeros: the text that it begins as */
     }
     return 0;
 }

@@ -74,7 +74,7 @@ static int dump_data(json_t *root, const experiment *e, error *err)
 
 /* ---- Template and genes ---- */
 
-static int dump_template(json_t *root, const prompt_template *t, error *err)
+int template_dump(json_t *root, const prompt_template *t, error *err)
 {
     if (!t->n_messages)
         return put(root, "template", json_string(t->body.source), err);
@@ -116,6 +116,11 @@ static int dump_gene(json_t *genes, const experiment *e, size_t i, error *err)
         TRY(put(map, "to", json_real(spec->highest), err));
         TRY(put(map, "whole", json_boolean(spec->whole), err));
         return put(map, "seed", json_real(s->seed_number), err);
+    case GENE_VECTOR:
+        TRY(put(map, "init", json_string(s->init), err));
+        TRY(put(map, "tokens", json_integer((json_int_t)s->n_tokens), err));
+        TRY(put(map, "dimensions", json_integer((json_int_t)spec->n_dimensions), err));
+        return put(map, "spread", json_real(spec->spread), err);
     }
     return 0;
 }
@@ -138,10 +143,12 @@ static int dump_settings(json_t *root, const experiment *e, error *err)
     json_t *map;
     TRY(put_empty(root, "search", json_object(), &map, err));
     TRY(put(map, "kind", json_string(e->search->name), err));
-    TRY(put(map, "model_words", json_integer((json_int_t)e->proposals), err));
+    TRY(settings_dump(map, proposal_settings, n_proposal_settings, &e->proposals, err));
     TRY(settings_dump(map, search_settings, n_search_settings, &e->search_options, err));
     TRY(put_empty(root, "budget", json_object(), &map, err));
     TRY(settings_dump(map, budget_settings, n_budget_settings, &e->budget, err));
+    TRY(put_empty(root, "prefix", json_object(), &map, err));
+    TRY(experiment_dump_prefix(map, &e->prefix, err));
     TRY(put(root, "finalists", json_integer((json_int_t)e->finalists), err));
     TRY(put(root, "seed", json_integer((json_int_t)e->seed), err));
     TRY(put(root, "overflow", json_string(overflow_words[e->overflow]), err));
@@ -159,7 +166,7 @@ static int dump_all(json_t *root, const experiment *e, error *err)
     TRY(put(root, "description", json_string(e->description), err));
     TRY(put(root, "model", json_string(e->model), err));
     TRY(put(root, "model_path", json_string(e->model_path), err));
-    TRY(dump_template(root, &e->prompt, err));
+    TRY(template_dump(root, &e->prompt, err));
     TRY(put_empty(root, "genes", json_object(), &genes, err));
     for (size_t i = 0; i < e->spec.n_genes; i++)
         TRY(dump_gene(genes, e, i, err));

@@ -33,8 +33,7 @@ static int load_prompt(const char *path, yaml_document **out, error *err)
     return rc;
 }
 
-/* No genes: then no variable but fields and {{target}} is known. */
-static int check_prompt(const experiment *e, const prompt_template *t,
+int template_check_bare(const experiment *e, const prompt_template *t,
                         const yaml_node *at, error *err)
 {
     experiment bare = {.data = e->data};
@@ -44,29 +43,35 @@ static int check_prompt(const experiment *e, const prompt_template *t,
     return 0;
 }
 
-int experiment_replace_prompt(experiment *e, const char *path, error *err)
+int experiment_take_template(experiment *e, prompt_template *t, error *err)
 {
-    yaml_document *d;
-    prompt_template t = {0};
-    genome *seed = NULL;
-    TRY(load_prompt(path, &d, err));
-    int rc = template_read(d->root, &t, err);
-    if (rc == 0)
-        rc = check_prompt(e, &t, d->root, err);
-    if (rc == 0 && !(seed = calloc(1, sizeof *seed)))
-        rc = error_memory(err, sizeof *seed);
-    if (rc == 0)
-        rc = genome_new(seed, &(genome_spec){0}, err);
-    yaml_free(d);
+    genome *seed = calloc(1, sizeof *seed);
+    int rc =
+        seed ? genome_new(seed, &(genome_spec){0}, err) : error_memory(err, sizeof *seed);
     if (rc < 0) {
         free(seed);
-        prompt_template_free(&t);
         return rc;
     }
     experiment_free_genes(e);
     prompt_template_free(&e->prompt);
-    e->prompt = t;
+    e->prompt = *t;
+    *t = (prompt_template){0};
     e->seeds = seed;
     e->n_seeds = 1;
     return 0;
+}
+
+int experiment_replace_prompt(experiment *e, const char *path, error *err)
+{
+    yaml_document *d;
+    prompt_template t = {0};
+    TRY(load_prompt(path, &d, err));
+    int rc = template_read(d->root, &t, err);
+    if (rc == 0)
+        rc = template_check_bare(e, &t, d->root, err);
+    if (rc == 0)
+        rc = experiment_take_template(e, &t, err);
+    yaml_free(d);
+    prompt_template_free(&t);
+    return rc;
 }

@@ -16,9 +16,11 @@ typedef struct experiment_reader {
 } experiment_reader;
 
 /* Tables shared by reading and dumping. */
-extern const setting search_settings[], fitness_settings[], budget_settings[];
-extern const size_t n_search_settings, n_fitness_settings, n_budget_settings;
-extern const char *const fitness_names[4], *const overflow_words[3], *const gene_names[4];
+extern const setting search_settings[], proposal_settings[], fitness_settings[],
+    budget_settings[];
+extern const size_t n_search_settings, n_proposal_settings, n_fitness_settings,
+    n_budget_settings;
+extern const char *const fitness_names[4], *const overflow_words[3], *const gene_names[N_GENE_KINDS];
 
 int experiment_read_data(experiment_reader *r, error *err);
 int experiment_read_genes(experiment_reader *r, error *err);
@@ -31,6 +33,18 @@ int template_read(const yaml_node *node, prompt_template *out, error *err);
  * only choices and numbers) a gene. */
 int template_check_variables(const experiment *e, const template_text *t,
                              const yaml_node *at, bool in_demos, error *err);
+/* A number gene's value as prompts show it. Appended to *out. */
+int gene_number_text(const gene_spec *spec, double value, text *out, error *err);
+/* A template without genes: E_FORMAT for a variable that is neither field nor target. */
+int template_check_bare(const experiment *e, const prompt_template *t,
+                        const yaml_node *at, error *err);
+/* Let the template take the place of the experiment's prompt and genes (steals *t). */
+int experiment_take_template(experiment *e, prompt_template *t, error *err);
+int experiment_read_prefix(experiment_reader *r, error *err);
+/* The section as JSON, nothing left to default. */
+int experiment_dump_prefix(json_t *map, const prefix_plan *p, error *err);
+int template_dump(json_t *object, const prompt_template *t, error *err);
+void prefix_plan_free(prefix_plan *p);
 /* Release genes, their sources and the candidates made of them. */
 void experiment_free_genes(experiment *e);
 int experiment_read_fitness(experiment_reader *r, error *err);

@@ -1,5 +1,6 @@
 /* What a candidate says: values for the template's variables, and the prompt as a person
  * reads it. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +44,7 @@ static void bind_fields(scope *s, const experiment *e, size_t i)
              i == EXAMPLE_EMPTY ? "" : e->data->examples[i].values[f]);
 }
 
-static int number_text(const gene_spec *spec, double value, text *out, error *err)
+int gene_number_text(const gene_spec *spec, double value, text *out, error *err)
 {
     if (spec->whole)
         return text_add_format(out, err, "%lld", (long long)value);
@@ -58,7 +59,7 @@ static int bind_short_genes(scope *s, const experiment *e, const genome *g, erro
         if (spec->kind == GENE_CHOICE) {
             bind(s, spec->name, spec->options[g->genes[i].choice]);
         } else if (spec->kind == GENE_NUMBER) {
-            TRY(number_text(spec, g->genes[i].number, &s->values[i], err));
+            TRY(gene_number_text(spec, g->genes[i].number, &s->values[i], err));
             bind(s, spec->name, text_string(&s->values[i]));
         }
     }
@@ -171,9 +172,23 @@ static int show_messages(const prompt_template *t, const scope *s, text *out, er
     return 0;
 }
 
+/* What no text can show. */
+static int show_soft(const experiment *e, const genome *g, text *out, error *err)
+{
+    size_t i = experiment_soft_gene(e);
+    if (i == e->spec.n_genes)
+        return 0;
+    double squares = 0;
+    for (size_t k = 0; k < g->genes[i].n_vector; k++)
+        squares += g->genes[i].vector[k] * g->genes[i].vector[k];
+    return text_add_format(out, err, "[%zu virtual tokens, %.3g away from \"%s\"]\n",
+                           e->sources[i].n_tokens, sqrt(squares), e->sources[i].init);
+}
+
 int experiment_prompt_text(const experiment *e, const genome *g, text *out, error *err)
 {
     scope s;
+    TRY(show_soft(e, g, out, err));
     int rc = scope_begin(&s, e, err);
     if (rc == 0)
         rc = bind_genes(&s, e, g, EXAMPLE_EMPTY, err);

@@ -86,6 +86,8 @@ static size_t variable_names(const experiment *e, bool in_demos, const char **na
     names[n++] = "target";
     for (size_t i = 0; i < e->spec.n_genes; i++) {
         gene_kind kind = e->genes[i].kind;
+        if (kind == GENE_VECTOR)
+            continue; /* stands before the template, not in it */
         if (!in_demos || kind == GENE_CHOICE || kind == GENE_NUMBER)
             names[n++] = e->genes[i].name;
     }
@@ -165,7 +167,7 @@ int experiment_check_variables(const experiment_reader *r, error *err)
         const yaml_node *node = genes->items[i];
         TRY(template_check_variables(e, &e->demos[i].each, yaml_get(node, "each"), true,
                                      err));
-        if (!gene_uses(e, e->genes[i].name))
+        if (e->genes[i].kind != GENE_VECTOR && !gene_uses(e, e->genes[i].name))
             return yaml_key_error(node, err, E_FORMAT,
                                   "the gene \"%s\" is not in the template: write {{%s}} "
                                   "where its value goes, or remove it",

@@ -11,7 +11,6 @@ typedef struct fitness_lm {
     objective base; /* first, so that one pointer is both */
     const experiment *experiment;
     scorer *scorer;
-    sheet_maker maker;
 } fitness_lm;
 
 static void fitness_free(objective *o)
@@ -46,12 +45,21 @@ static int price_sheet(fitness_lm *f, const sheet *s, expense *out, error *err)
     return rc;
 }
 
+/* How long rows may be depends on what stands before them now. */
+static int make_sheet(const fitness_lm *f, const measurement *batch, size_t n, sheet *out,
+                      error *err)
+{
+    sheet_maker maker = {f->experiment, model_tokenizer(scorer_model(f->scorer)),
+                         scorer_window(f->scorer)};
+    return sheet_new(out, &maker, batch, n, err);
+}
+
 static int fitness_cost(objective *o, const measurement *batch, size_t n, expense *out,
                         error *err)
 {
     fitness_lm *f = (fitness_lm *)o;
     sheet s;
-    TRY(sheet_new(&s, &f->maker, batch, n, err));
+    TRY(make_sheet(f, batch, n, &s, err));
     int rc = price_sheet(f, &s, out, err);
     sheet_free(&s);
     return rc;
@@ -196,7 +204,7 @@ static int fitness_measure(objective *o, measurement *batch, size_t n, expense *
     sheet s;
     results r = {0};
     expense most = {0}, spent = {0};
-    TRY(sheet_new(&s, &f->maker, batch, n, err));
+    TRY(make_sheet(f, batch, n, &s, err));
     int rc = price_sheet(f, &s, &most, err); /* before anything of it is paid */
     if (rc == 0)
         rc = measure_sheet(f, &s, &r, &spent, err);
@@ -213,14 +221,12 @@ static int fitness_measure(objective *o, measurement *batch, size_t n, expense *
 
 int fitness_lm_new(objective **out, const experiment *e, scorer *c, error *err)
 {
-    const model *m = scorer_model(c);
     fitness_lm *f = calloc(1, sizeof *f);
     if (!f)
         return error_memory(err, sizeof *f);
     f->base = (objective){"model", fitness_cost, fitness_measure, fitness_free};
     f->experiment = e;
     f->scorer = c;
-    f->maker = (sheet_maker){e, model_tokenizer(m), model_describe(m)->window};
     *out = &f->base;
     return 0;
 }
@@ -229,7 +235,8 @@ int fitness_lm_new(objective **out, const experiment *e, scorer *c, error *err)
 
 int fitness_lm_check_seeds(const experiment *e, const model *m, error *err)
 {
-    sheet_maker maker = {e, model_tokenizer(m), model_describe(m)->window};
+    size_t window = model_describe(m)->window, taken = experiment_virtual_tokens(e);
+    sheet_maker maker = {e, model_tokenizer(m), window > taken ? window - taken : 0};
     int rc = 0;
     for (size_t g = 0; rc == 0 && g < e->n_seeds; g++)
         for (split_name name = 0; rc == 0 && name < N_SPLITS; name++) {

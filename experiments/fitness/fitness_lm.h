@@ -4,6 +4,7 @@
 #ifndef LAMARCK_EXPERIMENTS_FITNESS_FITNESS_LM_H
 #define LAMARCK_EXPERIMENTS_FITNESS_FITNESS_LM_H
 
+#include "../../prefix/prefix.h"
 #include "../definition/experiment.h"
 #include "objective.h"
 #include "scorer.h"
@@ -32,6 +33,8 @@ typedef struct judge_options {
     const char *backend;           /* see scorer_options */
     const volatile int *interrupt; /* NULL: none */
     const ticker *ticker;          /* NULL: none */
+    const prefix *prefix;          /* before every row; NULL: none. E_ARGUMENT if it was
+                                      made for another model */
 } judge_options;
 
 /* Opens e->model_path. On failure nothing is left to close. */

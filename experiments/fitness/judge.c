@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fitness_soft.h"
 #include "propose_lm.h"
 
 static int check_hash(const experiment *e, const model *m, const char *wanted, error *err)
@@ -17,6 +18,17 @@ static int check_hash(const experiment *e, const model *m, const char *wanted, e
                      "%s is not the model that the run began with: its SHA-256 is %s, "
                      "the run's %s",
                      e->model_path, hash, wanted);
+}
+
+static int use_prefix(judge *j, const experiment *e, const prefix *p, error *err)
+{
+    if (experiment_virtual_tokens(e) > 0)
+        return error_set(err, E_ARGUMENT,
+                         "the prompt has a soft prompt of its own: no other vectors can "
+                         "stand before it");
+    TRY(prefix_check_model(p, j->model, err));
+    prefix_view view = prefix_view_of(p);
+    return scorer_use_prefix(j->scorer, &view, err);
 }
 
 static int open_parts(judge *j, const experiment *e, const judge_options *options,
@@ -34,8 +46,17 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
                               .interrupt = options->interrupt,
                               .ticker = options->ticker};
     TRY(scorer_open(&j->scorer, j->model, j->session, &scoring, err));
+    if (options->prefix)
+        TRY(use_prefix(j, e, options->prefix, err));
     TRY(fitness_lm_new(&j->objective, e, j->scorer, err));
-    return e->proposals ? propose_lm_new(&j->proposer, j->scorer, e->proposals, err) : 0;
+    if (experiment_soft_gene(e) < e->spec.n_genes) {
+        objective *inner = j->objective;
+        j->objective = NULL;
+        TRY(fitness_soft_new(&j->objective, inner, e, j->scorer, err));
+    }
+    const proposal_options *o = &e->proposals;
+    bool asked = o->words || (o->hybrid && o->gradient_rows);
+    return asked ? propose_lm_new(&j->proposer, j->scorer, e, err) : 0;
 }
 
 int judge_open(judge *out, const experiment *e, const judge_options *options, error *err)

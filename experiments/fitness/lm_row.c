@@ -61,18 +61,50 @@ static int cut_row(row *out, const tokenizer *t, const row_text *x, const text *
     return 0;
 }
 
-int row_encode(row *out, const tokenizer *t, const row_text *x, error *err)
+/* Takes the places of the row's tokens over from the list. */
+static int copy_places(const row *r, const token_list *list, size_t **out, error *err)
+{
+    size_t bos = r->n > 0 && (list->n == 0 || list->ids[0] != r->tokens[0]);
+    size_t *begin = array_new(r->n, sizeof *begin);
+    if (!begin)
+        return error_memory(err, r->n * sizeof *begin);
+    for (size_t i = 0; i < r->n; i++)
+        begin[i] = i < bos ? ROW_NO_BYTE : list->begin[i - bos];
+    *out = begin;
+    return 0;
+}
+
+static int encode_row(row *out, size_t **begin, const tokenizer *t, const row_text *x,
+                      error *err)
 {
     text joined = {0};
     token_list list = {0};
+    row r = {0};
     int rc = text_add(&joined, x->context, x->n_context, err);
     if (rc == 0)
         rc = text_add(&joined, x->tail, x->n_tail, err);
     if (rc == 0)
-        rc = cut_row(out, t, x, &joined, &list, err);
+        rc = cut_row(&r, t, x, &joined, &list, err);
+    if (rc == 0 && begin)
+        rc = copy_places(&r, &list, begin, err);
     token_list_free(&list);
     text_free(&joined);
+    if (rc < 0)
+        free((int32_t *)(uintptr_t)r.tokens);
+    else
+        *out = r;
     return rc;
+}
+
+int row_encode(row *out, const tokenizer *t, const row_text *x, error *err)
+{
+    return encode_row(out, NULL, t, x, err);
+}
+
+int row_encode_places(row *out, size_t **begin, const tokenizer *t, const row_text *x,
+                      error *err)
+{
+    return encode_row(out, begin, t, x, err);
 }
 
 int row_encode_context(row *out, const tokenizer *t, const char *context, size_t n,

@@ -20,6 +20,11 @@ typedef struct row_text {
  * target; what comes after the last of them is left away, since nothing reads it.
  * out->tokens is new. E_LIMIT when nothing comes before the target's only token. */
 int row_encode(row *out, const tokenizer *t, const row_text *x, error *err);
+/* The same, and (*begin)[i] is the byte of the joined text where token i begins; that of
+ * a BOS is ROW_NO_BYTE. New. */
+#define ROW_NO_BYTE SIZE_MAX
+int row_encode_places(row *out, size_t **begin, const tokenizer *t, const row_text *x,
+                      error *err);
 
 /* The context alone, for a model to go on from. out->tokens is new. */
 int row_encode_context(row *out, const tokenizer *t, const char *context, size_t n,

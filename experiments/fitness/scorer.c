@@ -43,6 +43,7 @@ int scorer_open(scorer **out, const model *m, session *s, const scorer_options *
     int rc = text_add_format(&c->prefix, err, "%s\n", hash);
     if (rc == 0)
         rc = add_essence(&c->prefix, backend, err);
+    c->n_who = c->prefix.n;
     if (rc < 0) {
         scorer_close(c);
         return rc;
@@ -65,9 +66,30 @@ const model *scorer_model(const scorer *c)
     return c->model;
 }
 
+size_t scorer_window(const scorer *c)
+{
+    return c->window - c->n_virtual;
+}
+
 void scorer_use_store(scorer *c, store *s)
 {
     c->options.store = s;
+}
+
+int scorer_use_prefix(scorer *c, const prefix_view *prefix, error *err)
+{
+    char hex[SHA256_HEX];
+    size_t floats = 0;
+    if (prefix)
+        floats = prefix->n * prefix_width(model_describe(c->model), prefix->kind);
+    TRY(session_set_prefix(c->session, prefix, err));
+    c->prefix.n = c->n_who;
+    c->n_virtual = prefix ? prefix->n : 0;
+    if (!prefix)
+        return 0;
+    TRY(sha256_hex(prefix->values, floats * sizeof(float), hex, err));
+    return text_add_format(&c->prefix, err, "behind %d %zu %s\n", (int)prefix->kind,
+                           prefix->n, hex);
 }
 
 /* ---- Prices ---- */
@@ -241,4 +263,66 @@ int scorer_next(scorer *c, const row *r, size_t k, int32_t *ids, double *logprob
     }
     job_free(&j);
     return rc;
+}
+
+/* ---- Anything else ---- */
+
+static int question_key(const scorer *c, const scorer_question *q, char key[SHA256_HEX],
+                        error *err)
+{
+    sha256 h;
+    TRY(sha256_begin(&h, err));
+    int rc = sha256_add(&h, c->prefix.s, c->prefix.n, err);
+    if (rc == 0)
+        rc = sha256_add(&h, q->name, strlen(q->name) + 1, err);
+    for (size_t i = 0; rc == 0 && i < q->n; i++) {
+        uint64_t facts[2] = {q->rows[i].n, q->rows[i].n_context};
+        rc = sha256_add(&h, facts, sizeof facts, err);
+        if (rc == 0)
+            rc = sha256_add(&h, q->rows[i].tokens, q->rows[i].n * sizeof(int32_t), err);
+    }
+    if (rc < 0) {
+        sha256_end(&h, NULL, NULL);
+        return rc;
+    }
+    return sha256_end(&h, key, err);
+}
+
+/* From the memo, or computed and put there before anything depends on it. */
+static int question_value(scorer *c, const scorer_question *q, const char *key, text *out,
+                          bool *foreign, error *err)
+{
+    char *bytes = NULL;
+    size_t n = 0;
+    store *s = c->options.store;
+    int found = s ? store_memo_get(s, key, &bytes, &n, foreign, err) : 0;
+    int rc = found == 1 ? text_add(out, bytes, n, err) : found;
+    free(bytes);
+    if (rc < 0 || found == 1)
+        return rc;
+    TRY(q->compute(q->context, c->session, out, err));
+    if (s)
+        TRY(store_memo_put(s, key, text_string(out), out->n, err));
+    (void)scorer_tick(c, q->tokens); /* what is asked next is short of time, not this */
+    return 0;
+}
+
+int scorer_remember(scorer *c, const scorer_question *q, uint64_t allowance, text *out,
+                    expense *spent, error *err)
+{
+    char key[SHA256_HEX];
+    key_entry *e;
+    bool foreign = false;
+    TRY(question_key(c, q, key, err));
+    TRY(key_ledger_find(&c->keys, key, &e, err));
+    bool due = !e->paid;
+    if (due && q->tokens > allowance)
+        return 0;
+    text_clear(out);
+    TRY(question_value(c, q, key, out, &foreign, err));
+    TRY(key_ledger_find(&c->keys, key, &e, err));
+    e->paid = true;
+    spent->tokens += due ? q->tokens : 0;
+    spent->reused += due && foreign ? q->tokens : 0;
+    return 1;
 }

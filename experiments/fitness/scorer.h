@@ -42,6 +42,12 @@ const model *scorer_model(const scorer *c);
 /* From now on remember in `s`. */
 void scorer_use_store(scorer *c, store *s);
 
+/* From now on every row stands behind these virtual tokens, as session_set_prefix has it;
+ * they are part of each row's key and of its price. Copies. NULL: behind none. */
+int scorer_use_prefix(scorer *c, const prefix_view *prefix, error *err);
+/* Tokens that a row may have: the model's window less the vectors before it. */
+size_t scorer_window(const scorer *c);
+
 /* What the rows would be charged; charged[i] (NULL allowed) says whether rows[i] is among
  * those that cost something: new to this run, and the first of its kind in the list. With
  * `g`, of texts generated from rows as contexts: the most that they could cost. */
@@ -60,5 +66,20 @@ int scorer_generate(scorer *c, const row *contexts, size_t n, const sampling *g,
 /* model_next for one row, remembered. */
 int scorer_next(scorer *c, const row *r, size_t k, int32_t *ids, double *logprobs,
                 expense *spent, error *err);
+
+/* Anything else that is computed from rows: remembered as bytes under its name and the
+ * rows, n_context included, and charged `tokens` once per run. compute() appends its
+ * result to its *out. 1: *out is filled; 0: it would cost more than `allowance`, and
+ * nothing was done. */
+typedef struct scorer_question {
+    const char *name; /* with everything that the result depends on besides the rows */
+    const row *rows;
+    size_t n;
+    uint64_t tokens;
+    int (*compute)(void *context, session *s, text *out, error *err);
+    void *context;
+} scorer_question;
+int scorer_remember(scorer *c, const scorer_question *q, uint64_t allowance, text *out,
+                    expense *spent, error *err);
 
 #endif

@@ -30,17 +30,19 @@ static int task_describe(const task *t, text *out, error *err)
     return 0;
 }
 
-/* How many tokens of the row the model reads. */
+/* How many tokens of the row the model reads, virtual ones included. */
 static size_t tokens_read(const scorer *c, const row *r)
 {
-    return r->n < c->window ? r->n : c->window;
+    size_t n = r->n + c->n_virtual;
+    return n < c->window ? n : c->window;
 }
 
 static int row_key(const scorer *c, const text *head, const row *r, bool context_matters,
                    char key[SHA256_HEX], error *err)
 {
     uint64_t facts[3] = {r->n, context_matters ? r->n_context : 0,
-                         r->n > c->window ? c->options.overflow : OVERFLOW_ERROR};
+                         r->n + c->n_virtual > c->window ? c->options.overflow
+                                                         : OVERFLOW_ERROR};
     sha256 h;
     TRY(sha256_begin(&h, err));
     int rc = sha256_add(&h, text_string(head), head->n, err);
@@ -204,8 +206,7 @@ static void adapt_slice(scorer *c, uint64_t tokens, double seconds)
         c->slice_tokens = SLICE_LEAST_TOKENS;
 }
 
-/* Tell who listens; returns the seconds that the next slice may take. */
-static double tick(const scorer *c, uint64_t tokens)
+double scorer_tick(const scorer *c, uint64_t tokens)
 {
     const ticker *t = c->options.ticker;
     return t && t->tick ? t->tick(t->context, tokens) : (double)INFINITY;
@@ -215,7 +216,7 @@ static int job_compute(job *j, compute_function *compute, error *err)
 {
     scorer *c = j->scorer;
     uint64_t tokens;
-    double allowed = j->n_missing ? tick(c, 0) : (double)INFINITY;
+    double allowed = j->n_missing ? scorer_tick(c, 0) : (double)INFINITY;
     job_sort_missing(j);
     for (size_t at = 0, n; at < j->n_missing; at += n) {
         if (c->options.interrupt && *c->options.interrupt)
@@ -227,7 +228,7 @@ static int job_compute(job *j, compute_function *compute, error *err)
         TRY(compute(j, j->missing + at, n, err));
         adapt_slice(c, tokens, clock_seconds() - begin);
         TRY(keep_slice(j, j->missing + at, n, err));
-        allowed = tick(c, tokens);
+        allowed = scorer_tick(c, tokens);
     }
     return 0;
 }

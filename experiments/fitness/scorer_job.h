@@ -11,7 +11,9 @@ struct scorer {
     session *session;
     scorer_options options;
     size_t window;
-    text prefix; /* of what is hashed: who computes, and how */
+    text prefix;      /* of what is hashed: who computes, and how; and behind what */
+    size_t n_who;     /* bytes of it that say who and how */
+    size_t n_virtual; /* tokens before every row */
     key_ledger keys;
     double slice_tokens;
 };
@@ -56,6 +58,9 @@ void job_free(job *j);
  * `exact`). Then charges what is due. */
 int job_run(job *j, compute_function *compute, size_t bytes, bool exact, expense *spent,
             error *err);
+
+/* Tell who listens; returns the seconds that the next slice may take. */
+double scorer_tick(const scorer *c, uint64_t tokens);
 
 /* The most that the row can be charged. */
 uint64_t row_price(const scorer *c, const task *t, const row *r);

@@ -39,22 +39,27 @@ static int add_row(const sheet_maker *m, row_list *to, row r, size_t room, error
     return check_window(m, &r, room, err);
 }
 
+int sheet_row(const sheet_maker *m, const genome *g, size_t i, const char *target,
+              text *context, text *tail, row *out, error *err)
+{
+    const experiment *e = m->experiment;
+    text_clear(context);
+    text_clear(tail);
+    TRY(experiment_render(e, m->tokenizer, g, i, target, context, tail, err));
+    row_text x = {.context = text_string(context),
+                  .n_context = context->n,
+                  .tail = text_string(tail),
+                  .n_tail = tail->n,
+                  .n_target = strlen(target),
+                  .special = is_chat(e)};
+    return row_encode(out, m->tokenizer, &x, err);
+}
+
 static int add_scored(builder *b, const genome *g, size_t i, const char *target,
                       error *err)
 {
-    const experiment *e = b->maker->experiment;
     row r;
-    text_clear(&b->context);
-    text_clear(&b->tail);
-    TRY(experiment_render(e, b->maker->tokenizer, g, i, target, &b->context, &b->tail,
-                          err));
-    row_text x = {.context = text_string(&b->context),
-                  .n_context = b->context.n,
-                  .tail = text_string(&b->tail),
-                  .n_tail = b->tail.n,
-                  .n_target = strlen(target),
-                  .special = is_chat(e)};
-    TRY(row_encode(&r, b->maker->tokenizer, &x, err));
+    TRY(sheet_row(b->maker, g, i, target, &b->context, &b->tail, &r, err));
     return add_row(b->maker, &b->sheet->rows, r, 0, err);
 }
 

@@ -40,6 +40,11 @@ typedef struct sheet {
     size_t n_pairs;
 } sheet;
 
+/* The row of candidate g on example i for one target; out->tokens is new. `context` and
+ * `tail` are room that may be used again. E_LIMIT as row_encode. */
+int sheet_row(const sheet_maker *m, const genome *g, size_t i, const char *target,
+              text *context, text *tail, row *out, error *err);
+
 int sheet_new(sheet *out, const sheet_maker *m, const measurement *batch, size_t n,
               error *err);
 void sheet_free(sheet *s);

@@ -181,11 +181,9 @@ static int heat_failure(const heat *h, size_t i, error *err)
                      (unsigned long long)h->ids[i], h->of[i].reason);
 }
 
-/* Takes the scores over. */
-static split_score take_score(heat *h, size_t i, double penalty)
+split_score split_score_of(measurement *m, uint64_t id, double penalty)
 {
-    measurement *m = &h->of[i];
-    split_score x = {.candidate = h->ids[i],
+    split_score x = {.candidate = id,
                      .score = stats_mean(m->scores, m->n) - penalty,
                      .se = stats_se(m->scores, m->n),
                      .n = m->n,
@@ -249,7 +247,8 @@ static int select_winner(finish *f, const search *s, ledger *l, verdict *v, erro
         rc = error_memory(err, n * sizeof *v->selection);
     for (size_t i = 0; rc == 1 && i < n; i++)
         if (h.of[i].status == FITNESS_DONE)
-            v->selection[v->n_selection++] = take_score(&h, i, h.of[i].penalty);
+            v->selection[v->n_selection++] =
+                split_score_of(&h.of[i], h.ids[i], h.of[i].penalty);
     if (rc == 1 && v->n_selection == 0)
         rc = heat_failure(&h, 0, err);
     sort_scores(v->selection, v->n_selection);
@@ -271,10 +270,10 @@ static int copy_score(split_score *out, const split_score *from, error *err)
     return 0;
 }
 
-static int compare(const experiment *e, verdict *v, error *err)
+int verdict_compare(verdict *v, uint64_t seed, error *err)
 {
     paired_comparison c;
-    TRY(stats_compare(v->seed.each, v->best.each, v->best.n, e->seed, &c, err));
+    TRY(stats_compare(v->seed.each, v->best.each, v->best.n, seed, &c, err));
     v->difference = c.difference;
     v->ci_low = c.ci.low;
     v->ci_high = c.ci.high;
@@ -295,12 +294,12 @@ static int compare_with_seed(finish *f, const search *s, ledger *l, uint64_t win
         rc = heat_failure(&h, 0, err);
     *failed = rc == 1 && h.of[h.n - 1].status == FITNESS_FAILED;
     if (rc == 1 && !*failed) {
-        v->seed = take_score(&h, 0, 0);
+        v->seed = split_score_of(&h.of[0], h.ids[0], 0);
         if (h.n == 2)
-            v->best = take_score(&h, 1, 0);
+            v->best = split_score_of(&h.of[1], h.ids[1], 0);
         else
             rc = copy_score(&v->best, &v->seed, err);
-        rc = rc < 0 ? rc : compare(f->experiment, v, err);
+        rc = rc < 0 ? rc : verdict_compare(v, f->experiment->seed, err);
         rc = rc < 0 ? rc : 1;
     }
     heat_free(&h);

@@ -33,4 +33,9 @@ int finish_run(finish *f, const search *s, ledger *l,
                void (*stage)(void *context, const char *name), void *context,
                verdict *out, error *err);
 
+/* What a candidate got, less `penalty`; takes m->scores. */
+split_score split_score_of(measurement *m, uint64_t id, double penalty);
+/* Fill in how v->best differs from v->seed, from their scores. */
+int verdict_compare(verdict *v, uint64_t seed, error *err);
+
 #endif

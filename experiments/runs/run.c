@@ -175,7 +175,14 @@ static int resume(store *s, const char *dir, uint64_t id, const run_options *opt
     }
     TRY(store_run_lock(s, id, err));
     TRY(store_run_read(s, id, &r, err));
-    int rc = r->status == RUN_FINISHED ? 0 : go_on(s, r, options, err);
+    int rc = 0;
+    if (r->training)
+        rc = error_set(err, E_ARGUMENT,
+                       "run %llu of %s is the training of a prefix: go on with 'lamarck "
+                       "prefix --resume %s'",
+                       (unsigned long long)id, dir, dir);
+    else if (r->status != RUN_FINISHED)
+        rc = go_on(s, r, options, err);
     run_record_free(r);
     *done_id = id;
     return rc;

@@ -12,14 +12,13 @@
 #include "store_sql.h"
 
 enum {
-    SCHEMA_VERSION = 2,          /* PRAGMA user_version */
     APPLICATION_ID = 0x4c4d524b, /* "LMRK", PRAGMA application_id */
     BUSY_MS = 60000,             /* other runs of the folder write for milliseconds */
 };
 
 /* Numbers are REAL, or an 8-byte blob where REAL would not give the same bits back (see
  * bind_number), so their columns have no type. */
-static const char schema[] =
+static const char schema_1[] =
     "CREATE TABLE memo (key TEXT PRIMARY KEY, run INTEGER, value BLOB) WITHOUT ROWID;"
     "CREATE TABLE run (id INTEGER PRIMARY KEY, name TEXT, seed INTEGER, experiment TEXT,"
     " model_hash TEXT, backend TEXT, started TEXT, status TEXT, stop_reason TEXT,"
@@ -35,11 +34,33 @@ static const char schema[] =
     "CREATE TABLE candidate (run INTEGER, id INTEGER, parent1 INTEGER, parent2 INTEGER,"
     " generation INTEGER, genome TEXT, prompt TEXT, operators TEXT, state TEXT, value,"
     " se, n INTEGER, PRIMARY KEY (run, id)) WITHOUT ROWID;"
-    "CREATE TABLE cut (run INTEGER PRIMARY KEY, step INTEGER, seconds, pace);"
     "CREATE TABLE verdict (run INTEGER PRIMARY KEY, difference, ci_low, ci_high, p);"
     "CREATE TABLE score (run INTEGER, role INTEGER, place INTEGER, candidate INTEGER,"
     " score, se, n INTEGER, each BLOB, first_choice,"
     " PRIMARY KEY (run, role, place)) WITHOUT ROWID;";
+
+static const char schema_2[] =
+    "CREATE TABLE cut (run INTEGER PRIMARY KEY, step INTEGER, seconds, pace);";
+
+/* What `lamarck prefix` writes: see training.h. */
+static const char schema_3[] =
+    "CREATE TABLE training (run INTEGER PRIMARY KEY, method TEXT, n_tokens INTEGER,"
+    " start TEXT, planned INTEGER, rate, peak_bytes INTEGER, parameters INTEGER);"
+    "CREATE TABLE training_step (run INTEGER, step INTEGER, loss, grad_norm, rate,"
+    " tokens INTEGER, seconds, PRIMARY KEY (run, step)) WITHOUT ROWID;"
+    "CREATE TABLE training_evaluation (run INTEGER, step INTEGER, loss, best INTEGER,"
+    " tokens INTEGER, seconds, PRIMARY KEY (run, step)) WITHOUT ROWID;"
+    "CREATE TABLE checkpoint (run INTEGER PRIMARY KEY, step INTEGER, seconds,"
+    " state BLOB);"
+    "CREATE TABLE prefix (run INTEGER PRIMARY KEY, step INTEGER, loss, kind INTEGER,"
+    " n INTEGER, shape TEXT, base_model TEXT, init TEXT, numbers BLOB);"
+    "CREATE TABLE comparison (run INTEGER, role INTEGER, difference, ci_low, ci_high, p,"
+    " PRIMARY KEY (run, role)) WITHOUT ROWID;";
+
+/* What takes a file from each version to the next; its version (PRAGMA user_version) is
+ * how many of these it has. */
+static const char *const schema_steps[] = {schema_1, schema_2, schema_3};
+enum { SCHEMA_VERSION = sizeof schema_steps / sizeof *schema_steps };
 
 /* ---- Transactions ---- */
 
@@ -119,11 +140,12 @@ static int recognise(store *s, bool *empty, error *err)
     if (application != APPLICATION_ID)
         return error_set(err, E_FORMAT,
                          "%s is an SQLite file, but not one that Lamarck made", s->path);
-    if (version != SCHEMA_VERSION)
+    if (version < 1 || version > SCHEMA_VERSION)
         return error_set(err, E_FORMAT,
                          "%s has schema version %lld; this program reads and writes "
-                         "version %d only",
+                         "versions 1 to %d only",
                          s->path, (long long)version, SCHEMA_VERSION);
+    s->version = (int)version;
     return 0;
 }
 
@@ -132,15 +154,15 @@ static int make_schema(store *s, error *err)
     bool empty = false;
     TRY(store_begin(s, err));
     int rc = recognise(s, &empty, err); /* another process may have been first */
-    if (rc == 0 && empty) {
-        char pragmas[100];
-        snprintf(pragmas, sizeof pragmas,
-                 "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION_ID,
-                 SCHEMA_VERSION);
-        rc = run_sql(s, schema, "make the tables", err);
-        if (rc == 0)
-            rc = run_sql(s, pragmas, "mark the file", err);
-    }
+    bool old = s->version < SCHEMA_VERSION;
+    for (; rc == 0 && s->version < SCHEMA_VERSION; s->version++)
+        rc = run_sql(s, schema_steps[s->version], "make the tables", err);
+    char pragmas[100];
+    snprintf(pragmas, sizeof pragmas,
+             "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION_ID,
+             SCHEMA_VERSION);
+    if (rc == 0 && old)
+        rc = run_sql(s, pragmas, "mark the file", err);
     return store_leave(s, true, rc, err);
 }
 

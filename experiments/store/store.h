@@ -12,8 +12,9 @@
 
 typedef struct store store;
 
-/* Open for writing, creating DIR and the file when `create`. E_FORMAT for a file of
- * another schema version (names both), E_IO without permission or when missing. */
+/* Open for writing, creating DIR and the file when `create`; a file of an older schema
+ * version is brought up to date. E_FORMAT for a newer version (names both), E_IO without
+ * permission or when missing. */
 int store_open(store **out, const char *dir, bool create, error *err);
 /* Open for reading only: may be done while a run writes. E_ARGUMENT for a file whose
  * making was cut off before anything was in it. */
@@ -60,11 +61,13 @@ int store_run_latest(store *s, bool unfinished, uint64_t *id, error *err);
 typedef enum purpose {
     FOR_SEARCH,
     FOR_PROPOSALS,
+    FOR_TRAINING, /* forwards and backwards of `lamarck prefix` */
     FOR_SELECTION,
     FOR_FINAL,
     N_PURPOSES
 } purpose;
-const char *purpose_name(purpose p); /* "search", "proposals", "selection", "final" */
+const char *
+purpose_name(purpose p); /* "search", "proposals", "training", "selection", "final" */
 
 typedef struct spend {
     uint64_t tokens, evaluations;
@@ -126,6 +129,8 @@ typedef struct verdict {
 /* What it owns, not v itself. */
 void verdict_free(verdict *v);
 
+typedef struct training_record training_record;
+
 typedef struct run_record {
     uint64_t id, seed;
     char *name, *experiment, *model_hash, *backend;
@@ -142,6 +147,7 @@ typedef struct run_record {
     verdict verdict;
     spend spent[N_PURPOSES]; /* totals at the end */
     double seconds;
+    training_record *training; /* of `lamarck prefix`, see training.h; NULL: a search */
 } run_record;
 
 /* Everything about a run for show, export and report. id 0: the latest. */

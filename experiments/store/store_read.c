@@ -49,8 +49,8 @@ static const char *purpose_at(size_t i)
     return purpose_name((purpose)i);
 }
 
-static int read_spend(store *s, uint64_t run, int64_t step, spend out[N_PURPOSES],
-                      error *err)
+int store_read_spend(store *s, uint64_t run, int64_t step, spend out[N_PURPOSES],
+                     error *err)
 {
     sqlite3_stmt *q;
     int rc;
@@ -85,7 +85,7 @@ int store_get_history(store *s, uint64_t run, size_t step, history_point *out, e
     h.n_alive = (size_t)sqlite3_column_int64(q, 6);
     h.seconds = column_number(q, 7);
     store_done(q);
-    TRY(read_spend(s, run, (int64_t)step, h.spent, err));
+    TRY(store_read_spend(s, run, (int64_t)step, h.spent, err));
     *out = h;
     return 1;
 }
@@ -101,7 +101,7 @@ int store_get_cut(store *s, uint64_t run, search_cut *out, error *err)
                     .seconds = column_number(q, 1),
                     .pace = column_number(q, 2)};
     store_done(q);
-    TRY(read_spend(s, run, STEP_CUT, c.spent, err));
+    TRY(store_read_spend(s, run, STEP_CUT, c.spent, err));
     *out = c;
     return 1;
 }
@@ -230,8 +230,7 @@ static int read_candidates(store *s, run_record *r, error *err)
     return rc;
 }
 
-/* One row of the scores table. */
-static int read_score(sqlite3_stmt *q, split_score *out, error *err)
+int store_column_score(sqlite3_stmt *q, split_score *out, error *err)
 {
     split_score x = {.candidate = (uint64_t)sqlite3_column_int64(q, 1),
                      .score = column_number(q, 2),
@@ -260,6 +259,8 @@ static int read_scores(store *s, uint64_t run, verdict *v, error *err)
     TRY(store_query(s, SQL_SCORE_READ, &q, err, "i", (int64_t)run));
     while ((rc = store_next(s, q, "read the verdict", err)) == 1) {
         score_role role = (score_role)sqlite3_column_int64(q, 0);
+        if (role == ROLE_BARE) /* of a training: read with the rest of that */
+            continue;
         split_score *to = role == ROLE_SEED ? &v->seed : &v->best;
         if (role == ROLE_SELECTION) {
             rc = array_grow(&v->selection, &capacity, v->n_selection,
@@ -267,7 +268,7 @@ static int read_scores(store *s, uint64_t run, verdict *v, error *err)
             to = rc == 0 ? &v->selection[v->n_selection] : NULL;
         }
         if (rc >= 0)
-            rc = read_score(q, to, err);
+            rc = store_column_score(q, to, err);
         if (rc < 0) {
             store_done(q);
             return rc;
@@ -301,7 +302,8 @@ static int read_all(store *s, run_record *r, error *err)
     TRY(read_operators(s, r, err));
     TRY(read_candidates(s, r, err));
     TRY(read_verdict(s, r, err));
-    return read_spend(s, r->id, STEP_END, r->spent, err);
+    TRY(store_read_training(s, r, err));
+    return store_read_spend(s, r->id, STEP_END, r->spent, err);
 }
 
 int store_run_read(store *s, uint64_t id, run_record **out, error *err)
@@ -362,5 +364,6 @@ void run_record_free(run_record *r)
     free(r->candidates);
     free(r->history);
     verdict_free(&r->verdict);
+    training_record_free(r->training);
     free(r);
 }

@@ -12,7 +12,8 @@
 #include "store_sql.h"
 
 static const char *const status_names[] = {"running", "stopped", "waiting", "finished"};
-static const char *const purpose_names[] = {"search", "proposals", "selection", "final"};
+static const char *const purpose_names[] = {"search", "proposals", "training",
+                                            "selection", "final"};
 
 const char *run_status_name(run_status s)
 {
@@ -169,8 +170,8 @@ int store_run_latest(store *s, bool unfinished, uint64_t *id, error *err)
 
 /* ---- Steps ---- */
 
-static int put_spend(store *s, uint64_t run, int64_t step, const spend spent[N_PURPOSES],
-                     error *err)
+int store_put_spend(store *s, uint64_t run, int64_t step, const spend spent[N_PURPOSES],
+                    error *err)
 {
     for (purpose p = 0; p < N_PURPOSES; p++)
         TRY(store_execute(s, SQL_SPEND_PUT, "record what was spent", err, "iisiii",
@@ -188,7 +189,7 @@ int store_put_history(store *s, uint64_t run, const history_point *h, error *err
                       (int64_t)h->step, (int64_t)h->generation, h->best, h->best_se,
                       h->median, (int64_t)h->best_id, (int64_t)h->n_alive, h->seconds);
     if (rc == 0)
-        rc = put_spend(s, run, (int64_t)h->step, h->spent, err);
+        rc = store_put_spend(s, run, (int64_t)h->step, h->spent, err);
     return store_leave(s, opened, rc, err);
 }
 
@@ -199,7 +200,7 @@ int store_put_cut(store *s, uint64_t run, const search_cut *c, error *err)
     int rc = store_execute(s, SQL_CUT_PUT, "record the end of a search", err, "iidd",
                            (int64_t)run, (int64_t)c->step, c->seconds, c->pace);
     if (rc == 0)
-        rc = put_spend(s, run, STEP_CUT, c->spent, err);
+        rc = store_put_spend(s, run, STEP_CUT, c->spent, err);
     return store_leave(s, opened, rc, err);
 }
 
@@ -221,8 +222,8 @@ int store_put_candidate(store *s, uint64_t run, const candidate_record *c, error
 
 /* ---- The end ---- */
 
-static int put_score(store *s, uint64_t run, score_role role, size_t place,
-                     const split_score *x, error *err)
+int store_put_score(store *s, uint64_t run, score_role role, size_t place,
+                    const split_score *x, error *err)
 {
     return store_execute(s, SQL_SCORE_PUT, "record a verdict", err, "iiiiddibd",
                          (int64_t)run, (int64_t)role, (int64_t)place,
@@ -234,9 +235,9 @@ static int put_verdict(store *s, uint64_t run, const verdict *v, error *err)
 {
     TRY(store_execute(s, SQL_SCORES_CLEAR, "record a verdict", err, "i", (int64_t)run));
     for (size_t i = 0; i < v->n_selection; i++)
-        TRY(put_score(s, run, ROLE_SELECTION, i, &v->selection[i], err));
-    TRY(put_score(s, run, ROLE_SEED, 0, &v->seed, err));
-    TRY(put_score(s, run, ROLE_BEST, 0, &v->best, err));
+        TRY(store_put_score(s, run, ROLE_SELECTION, i, &v->selection[i], err));
+    TRY(store_put_score(s, run, ROLE_SEED, 0, &v->seed, err));
+    TRY(store_put_score(s, run, ROLE_BEST, 0, &v->best, err));
     return store_execute(s, SQL_VERDICT_PUT, "record a verdict", err, "idddd",
                          (int64_t)run, v->difference, v->ci_low, v->ci_high, v->p);
 }
@@ -256,6 +257,6 @@ int store_put_end(store *s, uint64_t run, const char *stop_reason,
     int rc = store_execute(s, SQL_RUN_END, "record a run's end", err, "sdi", stop_reason,
                            seconds, (int64_t)run);
     if (rc == 0)
-        rc = put_spend(s, run, STEP_END, spent, err);
+        rc = store_put_spend(s, run, STEP_END, spent, err);
     return store_leave(s, opened, rc, err);
 }

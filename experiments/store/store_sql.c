@@ -50,6 +50,29 @@ static const char *const statement_sql[N_STATEMENTS] = {
     [SQL_SCORE_READ] =
         "SELECT role, candidate, score, se, n, each, first_choice FROM score"
         " WHERE run = ? ORDER BY role, place",
+    [SQL_TRAINING_PUT] =
+        "INSERT OR REPLACE INTO training VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_TRAINING_READ] = "SELECT method, n_tokens, start, planned, rate, peak_bytes,"
+                          " parameters FROM training WHERE run = ?",
+    [SQL_TRAINING_STEP_PUT] =
+        "INSERT OR REPLACE INTO training_step VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [SQL_TRAINING_STEP_GET] = "SELECT step, loss, grad_norm, rate, tokens, seconds"
+                              " FROM training_step WHERE run = ? AND step = ?",
+    [SQL_TRAINING_STEPS_READ] = "SELECT step, loss, grad_norm, rate, tokens, seconds"
+                                " FROM training_step WHERE run = ? ORDER BY step",
+    [SQL_EVALUATION_PUT] =
+        "INSERT OR REPLACE INTO training_evaluation VALUES (?, ?, ?, ?, ?, ?)",
+    [SQL_EVALUATIONS_READ] = "SELECT step, loss, best, tokens, seconds"
+                             " FROM training_evaluation WHERE run = ? ORDER BY step",
+    [SQL_CHECKPOINT_PUT] = "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)",
+    [SQL_CHECKPOINT_READ] = "SELECT step, seconds, state FROM checkpoint WHERE run = ?",
+    [SQL_PREFIX_PUT] = "INSERT OR REPLACE INTO prefix VALUES"
+                       " (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_PREFIX_READ] = "SELECT step, loss, kind, n, shape, base_model, init, numbers"
+                        " FROM prefix WHERE run = ?",
+    [SQL_COMPARISON_PUT] = "INSERT OR REPLACE INTO comparison VALUES (?, ?, ?, ?, ?, ?)",
+    [SQL_COMPARISON_READ] = "SELECT difference, ci_low, ci_high, p FROM comparison"
+                            " WHERE run = ? AND role = ?",
 };
 
 /* ---- Errors and statements ---- */

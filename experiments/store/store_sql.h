@@ -37,6 +37,19 @@ typedef enum statement {
     SQL_SCORES_CLEAR,
     SQL_SCORE_PUT,
     SQL_SCORE_READ,
+    SQL_TRAINING_PUT,
+    SQL_TRAINING_READ,
+    SQL_TRAINING_STEP_PUT,
+    SQL_TRAINING_STEP_GET,
+    SQL_TRAINING_STEPS_READ,
+    SQL_EVALUATION_PUT,
+    SQL_EVALUATIONS_READ,
+    SQL_CHECKPOINT_PUT,
+    SQL_CHECKPOINT_READ,
+    SQL_PREFIX_PUT,
+    SQL_PREFIX_READ,
+    SQL_COMPARISON_PUT,
+    SQL_COMPARISON_READ,
     N_STATEMENTS
 } statement;
 
@@ -47,14 +60,15 @@ struct store {
     sqlite3_stmt *statements[N_STATEMENTS]; /* prepared at first use */
     int lock_fd;                            /* -1: no run is held */
     uint64_t run;                           /* the run that is held; 0: none */
+    int version;                            /* of the file's schema; 0: empty */
 };
 
-/* Steps of the spend table that are none of the history: a run's totals at its end, and
- * when its search was cut short. */
-enum { STEP_END = -1, STEP_CUT = -2 };
+/* Steps of the spend table that are none of the history: a run's totals at its end, when
+ * its search was cut short, and at a training's last checkpoint. */
+enum { STEP_END = -1, STEP_CUT = -2, STEP_CHECKPOINT = -3 };
 
 /* Which split_score a row of the scores table is. */
-typedef enum score_role { ROLE_SELECTION, ROLE_SEED, ROLE_BEST } score_role;
+typedef enum score_role { ROLE_SELECTION, ROLE_SEED, ROLE_BEST, ROLE_BARE } score_role;
 
 /* Turn SQLite's last error into one of ours: "cannot DOING in PATH: …". */
 int store_error(store *s, const char *doing, error *err);
@@ -76,6 +90,19 @@ int store_execute(store *s, statement id, const char *doing, error *err,
  * rolls back what enter() opened, and returns rc or the commit's own failure. */
 int store_enter(store *s, bool *opened, error *err);
 int store_leave(store *s, bool opened, int rc, error *err);
+
+/* Parts of a run that its different kinds have in common. */
+int store_put_spend(store *s, uint64_t run, int64_t step, const spend spent[N_PURPOSES],
+                    error *err);
+int store_read_spend(store *s, uint64_t run, int64_t step, spend out[N_PURPOSES],
+                     error *err);
+int store_put_score(store *s, uint64_t run, score_role role, size_t place,
+                    const split_score *x, error *err);
+/* A row as SQL_SCORE_READ gives it. */
+int store_column_score(sqlite3_stmt *q, split_score *out, error *err);
+/* r->training, NULL for a search. */
+int store_read_training(store *s, run_record *r, error *err);
+void training_record_free(training_record *t);
 
 /* Columns of the current row. Text is new; *out is set even when NULL came. */
 int column_text(sqlite3_stmt *q, int column, char **out, error *err);

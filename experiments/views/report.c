@@ -1,6 +1,5 @@
 /* The report's frame: head, verdict, the two prompts, and the order of the sections. */
 #include "report.h"
-#include "file_write.h"
 #include "html.h"
 #include "plot.h"
 #include "report_parts.h"
@@ -158,17 +157,26 @@ static void put_verdict(page *p, const run_record *r)
     if (p->rc == 0)
         p->rc = summary_sentence(r, &sentence, p->err);
     put_text(p, text_string(&sentence));
-    text_free(&sentence);
+    text_clear(&sentence);
     put(p, "</p>");
+    if (p->rc == 0)
+        p->rc = summary_bare_sentence(r, &sentence, p->err);
+    if (sentence.n) {
+        put(p, "<p>");
+        put_text(p, text_string(&sentence));
+        put(p, "</p>");
+    }
+    text_free(&sentence);
     if (r->has_verdict) {
         const verdict *v = &r->verdict;
         put_format(p,
                    "<div class=\"numbers\"><div><span>seed prompt</span><b>%.4f</b>"
-                   "<span>± %.4f</span></div><div><span>best prompt</span><b>%.4f</b>"
+                   "<span>± %.4f</span></div><div><span>%s</span><b>%.4f</b>"
                    "<span>± %.4f</span></div><div><span>difference</span><b>%+.4f</b>"
                    "<span>95 %%: %+.4f to %+.4f</span></div></div>",
-                   v->seed.score, v->seed.se, v->best.score, v->best.se, v->difference,
-                   v->ci_low, v->ci_high);
+                   v->seed.score, v->seed.se,
+                   r->training ? "learned prefix" : "best prompt", v->best.score,
+                   v->best.se, v->difference, v->ci_low, v->ci_high);
     }
     put(p, "<p class=\"meta\">");
     put_text(p, summary_score_meaning(r));
@@ -186,7 +194,8 @@ static void put_prompts(page *p, const run_record *r)
         "<div class=\"pair\"><div class=\"card\"><div class=\"label\">Seed prompt</div>"
         "<div class=\"prompt\">");
     put_text(p, seed->prompt);
-    put(p, "</div></div><div class=\"card\"><div class=\"label\">Best prompt");
+    put(p, "</div></div><div class=\"card\"><div class=\"label\">");
+    put(p, r->training ? "Learned prefix" : "Best prompt");
     put(p, r->has_verdict ? "</div>" : " so far</div>");
     put(p, "<div class=\"prompt\">");
     put_text(p, best->prompt);
@@ -200,6 +209,7 @@ int report_render(const run_record *r, text *out, error *err)
     put_verdict(&p, r);
     put_prompts(&p, r);
     report_progress(&p, r);
+    report_curves(&p, r);
     report_comparison(&p, r);
     report_lineage(&p, r);
     report_operators(&p, r);

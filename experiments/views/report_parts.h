@@ -24,8 +24,15 @@ void put_score(page *p, double value, double se);
  * are cut. */
 void put_difference(page *p, const char *old_text, const char *new_text);
 
+/* Draw by gnuplot and embed; without gnuplot the page says so, once. Returns whether
+ * there is a drawing: else the caller's table has to do. */
+bool put_plot(page *p, const char *name, const char *label, const char *script,
+              const char *data, size_t height);
+
 void report_progress(page *p, const run_record *r);
 void report_operators(page *p, const run_record *r);
+/* The curves of a training. */
+void report_curves(page *p, const run_record *r);
 void report_comparison(page *p, const run_record *r);
 void report_lineage(page *p, const run_record *r);
 void report_candidates(page *p, const run_record *r);

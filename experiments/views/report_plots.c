@@ -10,10 +10,8 @@
 
 static const char color1[] = "#0a0101", color2[] = "#0a0201";
 
-/* Draw and embed; without gnuplot the page says so, once, and the caller's table serves.
- * Returns whether there is a drawing. */
-static bool put_plot(page *p, const char *name, const char *label, const char *script,
-                     const char *data, size_t height)
+bool put_plot(page *p, const char *name, const char *label, const char *script,
+              const char *data, size_t height)
 {
     char id[40];
     text wide = {0}, narrow = {0};
@@ -261,102 +259,4 @@ void report_operators(page *p, const run_record *r)
     put(p, "</section>\n");
     text_free(&data);
     text_free(&script);
-}
-
-/* ---- The final comparison ---- */
-
-static void put_interval_plot(page *p, const verdict *v)
-{
-    text data = {0}, script = {0};
-    int rc = text_add_format(&data, p->err, "%.9g 1 %.9g\n%.9g 0 %.9g\n", v->seed.score,
-                             1.96 * v->seed.se, v->best.score, 1.96 * v->best.se);
-    if (rc == 0)
-        rc = text_add_format(
-            &script, p->err,
-            "unset grid\nset grid xtics lt 1 lw 1 lc rgb '" PLOT_GRID "'\n"
-            "set border 1 lc rgb '" PLOT_AXIS "'\nset yrange [-0.6:1.6]\n"
-            "set ytics ('seed' 1, 'best' 0) scale 0\n"
-            "set offsets graph 0.08, graph 0.08, 0, 0\nset xtics autofreq\n"
-            "set bars 0\n"
-            "plot 'data' every ::0::0 using 1:2:3 with xerrorbars pt 7 ps 0.8 lw 3 lc "
-            "rgb "
-            "'%s', 'data' every ::1::1 using 1:2:3 with xerrorbars pt 7 ps 0.8 lw 3 lc "
-            "rgb "
-            "'%s'",
-            color2, color1);
-    if (rc < 0)
-        p->rc = rc;
-    put_plot(p, "final",
-             "Scores of the seed and the best prompt on the final split, with 95 "
-             "percent intervals",
-             text_string(&script), text_string(&data), 130);
-    text_free(&data);
-    text_free(&script);
-}
-
-/* A row of numbers and, where it is not shown elsewhere, the prompt in a row below. */
-static void put_score_row(page *p, const char *label, const split_score *s,
-                          const candidate_record *shown)
-{
-    put_format(p, "<tr%s><td>%s</td><td class=\"n\">#%" PRIu64 "</td><td class=\"n\">",
-               shown ? " class=\"head\"" : "", label, s->candidate);
-    put_score(p, s->score, s->se);
-    put(p, "</td><td class=\"n\">");
-    if (p->rc == 0)
-        p->rc = summary_share(p->out, s->first_choice, p->err);
-    put_format(p, "</td><td class=\"n\">%zu</td></tr>", s->n);
-    if (!shown)
-        return;
-    put(p, "<tr><td colspan=\"5\"><div class=\"prompt\">");
-    put_text(p, shown->prompt);
-    put(p, "</div></td></tr>");
-}
-
-/* How many examples each of the two does better on: what the paired test sees. */
-static void put_paired(page *p, const verdict *v)
-{
-    if (!v->seed.each || !v->best.each || v->seed.n != v->best.n)
-        return;
-    size_t up = 0, down = 0;
-    for (size_t i = 0; i < v->best.n; i++) {
-        up += v->best.each[i] > v->seed.each[i];
-        down += v->best.each[i] < v->seed.each[i];
-    }
-    put_format(p,
-               "<p class=\"note\">Example by example: better on %zu, worse on %zu, equal "
-               "on %zu of %zu.</p>",
-               up, down, v->best.n - up - down, v->best.n);
-}
-
-static const char score_head[] = "<div class=\"scroll\"><table><tr><th></th><th "
-                                 "class=\"n\">id</th><th class=\"n\">score"
-                                 "</th><th class=\"n\">first choice"
-                                 "</th><th class=\"n\">examples</th></tr>";
-
-void report_comparison(page *p, const run_record *r)
-{
-    if (!r->has_verdict)
-        return;
-    const verdict *v = &r->verdict;
-    put(p, "<section><h2>Final comparison</h2>");
-    put_interval_plot(p, v);
-    put_paired(p, v);
-    put(p, score_head);
-    put_score_row(p, "seed", &v->seed, NULL);
-    put_score_row(p, "best", &v->best, NULL);
-    put(p,
-        "</table></div><p class=\"note\">Points with 95 % intervals, on the final split. "
-        "The two meet the same examples, so the interval of their difference, not the "
-        "overlap of these two, decides.</p>");
-    if (v->n_selection) {
-        put(p,
-            "<details><summary>the finalists on the selection split, from which the best "
-            "was chosen</summary>");
-        put(p, score_head);
-        for (size_t i = 0; i < v->n_selection; i++)
-            put_score_row(p, i ? "" : "chosen", &v->selection[i],
-                          summary_candidate(r, v->selection[i].candidate));
-        put(p, "</table></div></details>");
-    }
-    put(p, "</section>\n");
 }

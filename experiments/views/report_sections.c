@@ -123,7 +123,9 @@ void report_spend(page *p, const run_record *r)
     put(p, "<div class=\"scroll\"><table><tr><th></th><th class=\"n\">tokens</th><th "
            "class=\"n\">share</th><th class=\"n\">evaluations</th></tr>");
     for (int i = 0; i < N_PURPOSES; i++)
-        put_spend_row(p, summary_purpose((purpose)i), i + 1, &r->spent[i], all.tokens);
+        if (summary_has_purpose(r, (purpose)i))
+            put_spend_row(p, summary_purpose(r, (purpose)i), i + 1, &r->spent[i],
+                          all.tokens);
     put_spend_row(p, "all", 0, &all, all.tokens);
     put(p, "</table></div><p class=\"note\">");
     text duration = {0};

@@ -1,5 +1,6 @@
 /* Runs in words, wrapped. */
 #include "show_text.h"
+#include "curve.h"
 #include "summary.h"
 #include "word_diff.h"
 
@@ -52,6 +53,11 @@ int show_verdict(const sheet *s, const run_record *r)
 {
     text sentence = {0};
     int rc = summary_sentence(r, &sentence, s->err);
+    if (rc == 0 && r->training && r->training->has_bare) {
+        rc = text_add_string(&sentence, " ", s->err);
+        if (rc == 0)
+            rc = summary_bare_sentence(r, &sentence, s->err);
+    }
     bool good = summary_conclusion(r) == CONCLUSION_BETTER;
     if (rc == 0)
         rc = text_add_string(s->out, style_of(s, good ? STYLE_GOOD : STYLE_BAD), s->err);
@@ -70,7 +76,35 @@ int show_verdict(const sheet *s, const run_record *r)
     TRY(add_scored_prompt(s, r, "seed", seed, v ? &v->seed : NULL));
     if (best == seed)
         return 0;
-    return add_scored_prompt(s, r, v ? "best" : "best so far", best, v ? &v->best : NULL);
+    const char *label = r->training ? "learned" : "best";
+    TRY(add_scored_prompt(s, r, v || r->training ? label : "best so far", best,
+                          v ? &v->best : NULL));
+    if (!r->training || !r->training->has_bare)
+        return 0;
+    return add_scored_prompt(s, r, "no prompt", TRAINING_BARE, &r->training->bare);
+}
+
+/* ---- Training ---- */
+
+enum { CURVE_LINES = 10, CURVE_WIDTH = 72 };
+
+int show_training(const sheet *s, const run_record *r)
+{
+    if (!r->training)
+        return 0;
+    text facts = {0};
+    int rc;
+    TRY_OUT(rc, add_heading(s, "training"));
+    TRY_OUT(rc, summary_training(r, &facts, s->err));
+    TRY_OUT(rc, terminal_wrap(s->out, text_string(&facts), "  ", s->terminal.width, 0,
+                              s->err));
+    text_clear(&facts);
+    size_t width = s->terminal.width < CURVE_WIDTH ? s->terminal.width : CURVE_WIDTH;
+    TRY_OUT(rc, curve_draw(r->training, width, CURVE_LINES, s->out, s->err));
+    TRY_OUT(rc, text_add_string(s->out, "\n", s->err));
+out:
+    text_free(&facts);
+    return rc;
 }
 
 /* ---- Spend ---- */
@@ -93,7 +127,8 @@ int show_spend(const sheet *s, const run_record *r)
 {
     TRY(add_heading(s, "spent"));
     for (int p = 0; p < N_PURPOSES; p++)
-        TRY(add_spend_row(s, purpose_name((purpose)p), &r->spent[p]));
+        if (summary_has_purpose(r, (purpose)p))
+            TRY(add_spend_row(s, purpose_name((purpose)p), &r->spent[p]));
     spend all = summary_spent(r);
     TRY(add_spend_row(s, "all", &all));
     TRY(text_add_string(s->out, "  in ", s->err));

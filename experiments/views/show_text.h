@@ -15,6 +15,8 @@ typedef struct sheet {
 
 /* The conclusion, the seed and the best prompt with their final scores. */
 int show_verdict(const sheet *s, const run_record *r);
+/* Facts and loss curve; nothing for a search. */
+int show_training(const sheet *s, const run_record *r);
 int show_spend(const sheet *s, const run_record *r);
 /* From the seed to the best prompt, what each edit changed. */
 int show_lineage(const sheet *s, const run_record *r);

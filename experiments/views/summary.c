@@ -26,6 +26,8 @@ uint64_t summary_best(const run_record *r)
 {
     if (r->has_verdict)
         return r->verdict.best.candidate;
+    if (r->training)
+        return r->training->has_prefix ? TRAINING_LEARNED : 0;
     return r->n_history ? r->history[r->n_history - 1].best_id : 0;
 }
 
@@ -105,7 +107,7 @@ spend summary_spent(const run_record *r)
     return sum;
 }
 
-const char *summary_purpose(purpose p)
+const char *summary_purpose(const run_record *r, purpose p)
 {
     static const char *const names[N_PURPOSES] = {
         [FOR_SEARCH] = "search: candidates on the search split",
@@ -113,7 +115,18 @@ const char *summary_purpose(purpose p)
         [FOR_SELECTION] = "selection: the finalists, on the selection split",
         [FOR_FINAL] = "final: seed and winner, on the final split",
     };
-    return names[p];
+    static const char *const of_training[N_PURPOSES] = {
+        [FOR_TRAINING] =
+            "training: a gradient on the search split, a forward and two more",
+        [FOR_SELECTION] = "selection: evaluations on the selection split",
+        [FOR_FINAL] = "final: seed, vectors and no prompt, on the final split",
+    };
+    return r->training ? of_training[p] : names[p];
+}
+
+bool summary_has_purpose(const run_record *r, purpose p)
+{
+    return summary_purpose(r, p) != NULL;
 }
 
 int summary_duration(text *out, double seconds, error *err)
@@ -208,6 +221,7 @@ int summary_sentence(const run_record *r, text *out, error *err)
     static const char numbers[] = "Difference %+.4f (95 %% interval %+.4f to %+.4f, p = "
                                   "%.2g) on %zu examples that no "
                                   "prompt was chosen on.";
+    const char *winner = r->training ? "The learned prefix" : "The best prompt";
     switch (summary_conclusion(r)) {
     case CONCLUSION_NONE:
         if (r->status == RUN_FINISHED)
@@ -219,9 +233,8 @@ int summary_sentence(const run_record *r, text *out, error *err)
                 err);
         return text_add_format(
             out, err,
-            "No verdict: the run is %s, and its prompts have not met the "
-            "final examples.",
-            run_status_name(r->status));
+            "No verdict: the run is %s, and its %s have not met the final examples.",
+            run_status_name(r->status), r->training ? "vectors" : "prompts");
     case CONCLUSION_SAME:
         return text_add_format(
             out, err,
@@ -229,22 +242,52 @@ int summary_sentence(const run_record *r, text *out, error *err)
             "itself did best, with %.4f on %zu examples.",
             v->seed.score, v->seed.n);
     case CONCLUSION_BETTER:
-        TRY(text_add_string(out, "The best prompt is better than the seed prompt. ",
-                            err));
+        TRY(text_add_format(out, err, "%s is better than the seed prompt. ", winner));
         break;
     case CONCLUSION_WORSE:
-        TRY(text_add_string(
-            out,
-            "The prompt that won the search is worse than the seed prompt on "
-            "new examples: keep the seed. ",
-            err));
+        TRY(text_add_format(out, err,
+                            "%s worse than the seed prompt on new examples: keep the "
+                            "seed. ",
+                            r->training ? "The learned prefix is"
+                                        : "The prompt that won the search is"));
         break;
     case CONCLUSION_NOT_SHOWN:
-        TRY(text_add_string(
-            out, "The best prompt is not shown to be better than the seed prompt. ",
-            err));
+        TRY(text_add_format(
+            out, err, "%s is not shown to be better than the seed prompt. ", winner));
         break;
     }
     return text_add_format(out, err, numbers, v->difference, v->ci_low, v->ci_high, v->p,
                            v->best.n);
+}
+
+int summary_bare_sentence(const run_record *r, text *out, error *err)
+{
+    const training_record *t = r->training;
+    if (!t || !t->has_bare)
+        return 0;
+    return text_add_format(out, err,
+                           "Against no prompt at all: difference %+.4f (95 %% interval "
+                           "%+.4f to %+.4f, p = %.2g).",
+                           t->difference, t->ci_low, t->ci_high, t->p);
+}
+
+int summary_training(const run_record *r, text *out, error *err)
+{
+    const training_record *t = r->training;
+    const training_facts *f = &t->facts;
+    bool keys = f->method && strcmp(f->method, "prefix") == 0;
+    TRY(text_add_format(out, err, "%zu %s (", f->n_tokens,
+                        keys ? "keys and values at every layer"
+                             : "vectors at the input"));
+    TRY(summary_count(out, f->parameters, err));
+    TRY(text_add_format(out, err, " numbers), begun as %s; %zu steps of at most %zu",
+                        f->start, t->n_steps, f->planned));
+    if (!isnan(f->rate))
+        TRY(text_add_format(out, err, ", learning rate %.3g", f->rate));
+    if (t->has_prefix)
+        TRY(text_add_format(out, err,
+                            "; the best after step %zu, with a loss of %.4f on "
+                            "the selection split",
+                            t->best_step, t->best_loss));
+    return 0;
 }

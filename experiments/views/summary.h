@@ -6,6 +6,7 @@
 #define LAMARCK_EXPERIMENTS_VIEWS_SUMMARY_H
 
 #include "../store/store.h"
+#include "../store/training.h"
 
 #include <jansson.h>
 
@@ -23,6 +24,16 @@ conclusion summary_conclusion(const run_record *r);
 
 /* The conclusion in one or two plain sentences with its numbers. Appended to *out. */
 int summary_sentence(const run_record *r, text *out, error *err);
+
+/* Of a training with a verdict: how the vectors compare with nothing at all. Appended to
+ * *out; nothing for other runs. */
+int summary_bare_sentence(const run_record *r, text *out, error *err);
+/* Of a training: "20 vectors, begun as the text of the prompt; 80 steps of at most 100,
+ * learning rate 0.02; the best after step 60". Appended to *out. */
+int summary_training(const run_record *r, text *out, error *err);
+
+/* The candidates of a training. */
+enum { TRAINING_SEED = 1, TRAINING_LEARNED, TRAINING_BARE };
 
 /* What a score of this run is: "mean ln p of the right answer; 0 would be certainty,
  * higher is better". Static; "" when the record does not say. */
@@ -47,7 +58,9 @@ size_t summary_top(const run_record *r, size_t k, uint64_t *ids);
 /* All purposes together. */
 spend summary_spent(const run_record *r);
 /* In words: "search", "proposals of the model"… Static. */
-const char *summary_purpose(purpose p);
+const char *summary_purpose(const run_record *r, purpose p);
+/* Is it something that a run of this kind spends tokens on? */
+bool summary_has_purpose(const run_record *r, purpose p);
 
 /* What `show --json` prints: stable keys, null where unknown. New; NULL without memory.
  */

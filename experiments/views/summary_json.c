@@ -38,8 +38,9 @@ static json_t *spent_json(const run_record *r)
     spend all = summary_spent(r);
     json_t *by = json_object();
     for (int p = 0; by && p < N_PURPOSES; p++)
-        if (json_object_set_new(by, purpose_name((purpose)p), spend_json(&r->spent[p])) <
-            0) {
+        if (summary_has_purpose(r, (purpose)p) &&
+            json_object_set_new(by, purpose_name((purpose)p), spend_json(&r->spent[p])) <
+                0) {
             json_decref(by);
             by = NULL;
         }
@@ -113,6 +114,70 @@ static json_t *better_json(const run_record *r)
     return c == CONCLUSION_NONE ? json_null() : json_boolean(c == CONCLUSION_BETTER);
 }
 
+/* ---- Trainings ---- */
+
+static json_t *steps_json(const training_record *t)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < t->n_steps; i++) {
+        const training_step *x = &t->steps[i];
+        list = append(
+            list, json_pack("{s:I, s:o, s:o, s:o, s:I}", "step", (json_int_t)x->step,
+                            "loss", json_real_or_null(x->loss), "grad_norm",
+                            json_real_or_null(x->grad_norm), "lr",
+                            json_real_or_null(x->rate), "tokens", (json_int_t)x->tokens));
+    }
+    return list;
+}
+
+static json_t *evaluations_json(const training_record *t)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < t->n_evaluations; i++) {
+        const training_evaluation *x = &t->evaluations[i];
+        list = append(list, json_pack("{s:I, s:o, s:b, s:I}", "step", (json_int_t)x->step,
+                                      "loss", json_real_or_null(x->loss), "best", x->best,
+                                      "tokens", (json_int_t)x->tokens));
+    }
+    return list;
+}
+
+static json_t *training_json(const training_record *t)
+{
+    const training_facts *f = &t->facts;
+    return json_pack(
+        "{s:o, s:I, s:I, s:o, s:I, s:o, s:I, s:o, s:o, s:o, s:o}", "method",
+        text_or_null(f->method), "virtual_tokens", (json_int_t)f->n_tokens, "parameters",
+        (json_int_t)f->parameters, "start", text_or_null(f->start), "planned_steps",
+        (json_int_t)f->planned, "lr", json_real_or_null(f->rate), "peak_bytes",
+        (json_int_t)f->peak_bytes, "best_step",
+        t->has_prefix ? json_integer((json_int_t)t->best_step) : json_null(), "best_loss",
+        t->has_prefix ? json_real_or_null(t->best_loss) : json_null(), "steps",
+        steps_json(t), "evaluations", evaluations_json(t));
+}
+
+/* What only a training has: put into `head`, which is taken; NULL without memory. */
+static json_t *add_training(json_t *head, const run_record *r)
+{
+    const training_record *t = r->training;
+    bool bare = t->has_bare;
+    json_t *more = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o}", "bare",
+        prompt_json(r, TRAINING_BARE, bare ? &t->bare : NULL), "difference_to_bare",
+        bare ? json_real_or_null(t->difference) : json_null(), "ci95_to_bare",
+        bare ? json_pack("[o, o]", json_real_or_null(t->ci_low),
+                         json_real_or_null(t->ci_high))
+             : json_null(),
+        "p_to_bare", bare ? json_real_or_null(t->p) : json_null(), "training",
+        training_json(t));
+    if (!head || !more || json_object_update(head, more) < 0) {
+        json_decref(head);
+        head = NULL;
+    }
+    json_decref(more);
+    return head;
+}
+
 json_t *summary_json(const run_record *r)
 {
     const verdict *v = r->has_verdict ? &r->verdict : NULL;
@@ -138,5 +203,5 @@ json_t *summary_json(const run_record *r)
         head = NULL;
     }
     json_decref(body);
-    return head;
+    return r->training ? add_training(head, r) : head;
 }

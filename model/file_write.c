@@ -1,5 +1,5 @@
 /* Write, flush, rename. */
-#include "file_write.h"
+#include "base.h"
 
 #include <errno.h>
 #include <stdio.h>

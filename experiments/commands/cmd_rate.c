@@ -1,0 +1,54 @@
+/* lamarck rate: what people said. Its own subcommands, each a struct command. */
+#include "rate_aggregate.h"
+
+#include <string.h>
+
+static const command *const subcommands[] = {&rate_aggregate, NULL};
+
+static const char usage[] =
+    "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
+    "\n"
+    "People as a measuring instrument.\n"
+    "  aggregate  one number or label per item from anybody's ratings\n"
+    "\n"
+    "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
+
+static const command *find(const char *name)
+{
+    for (size_t i = 0; subcommands[i]; i++)
+        if (strcmp(subcommands[i]->name, name) == 0)
+            return subcommands[i];
+    return NULL;
+}
+
+/* The help of the subcommand that the line names, or of rate itself. */
+static const char *help(int argc, char **argv)
+{
+    const command *c = argc > 1 ? find(argv[1]) : NULL;
+    return c ? c->usage : usage;
+}
+
+static int run(int argc, char **argv, error *err)
+{
+    const char *names[sizeof subcommands / sizeof *subcommands];
+    size_t n = 0;
+    for (; subcommands[n]; n++)
+        names[n] = subcommands[n]->name;
+    if (argc < 2)
+        return error_set(err, E_USAGE, "rate wants a SUBCOMMAND");
+    const command *c = find(argv[1]);
+    if (c)
+        return c->run(argc - 1, argv + 1, err);
+    const char *near = nearest_name(argv[1], names, n);
+    return error_set(err, E_USAGE, "rate has no subcommand '%s'%s%s%s", argv[1],
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+const command cmd_rate = {
+    .name = "rate",
+    .group = "people",
+    .summary = "people's ratings: aggregate them",
+    .usage = usage,
+    .help = help,
+    .run = run,
+};

@@ -1,0 +1,417 @@
+#include "prefix_loop.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A checkpoint is written so many seconds after the last one, and not before so many
+ * times as long as that one took: what a kill can cost, and what writing may. */
+static const double checkpoint_seconds = 3.0, checkpoint_share = 20.0;
+
+typedef struct runner {
+    const prefix_parts *parts;
+    const prefix_run_options *options;
+    ledger ledger;
+    training_record so_far;
+    size_t steps_capacity, evaluations_capacity;
+    const char *stage;
+    double rate; /* that a probe tried last */
+    double mark; /* the clock when the last action was complete */
+    double checkpoint_at, checkpoint_took;
+} runner;
+
+static double read_clock(const runner *r)
+{
+    return r->options && r->options->clock ? r->options->clock() : clock_seconds();
+}
+
+static bool interrupted(const runner *r)
+{
+    return r->options && r->options->interrupt && *r->options->interrupt;
+}
+
+static void show(void *context)
+{
+    runner *r = context;
+    if (!r->options || !r->options->watch)
+        return;
+    prefix_progress p = {.experiment = r->parts->task->experiment,
+                         .stage = r->stage,
+                         .so_far = &r->so_far,
+                         .spent = ledger_total(&r->ledger),
+                         .rate = r->rate,
+                         .seconds = r->ledger.seconds + read_clock(r) - r->mark,
+                         .tokens_per_second = ledger_pace(&r->ledger)};
+    r->options->watch(r->options->context, &p);
+}
+
+/* The objectives work for seconds; they may take as many as they need. */
+static double tick(void *context, uint64_t tokens)
+{
+    (void)tokens;
+    show(context);
+    return INFINITY;
+}
+
+/* Time goes on the account up to now. */
+static void take_time(runner *r)
+{
+    double now = read_clock(r);
+    ledger_advance(&r->ledger, r->ledger.seconds + now - r->mark);
+    r->mark = now;
+}
+
+/* ---- What is written ---- */
+
+static int keep_step(runner *r, const train_event *e, error *err)
+{
+    training_record *t = &r->so_far;
+    TRY(array_grow(&t->steps, &r->steps_capacity, t->n_steps, sizeof *t->steps, err));
+    t->steps[t->n_steps++] = (training_step){.step = e->step,
+                                             .loss = e->loss,
+                                             .grad_norm = e->gradient_norm,
+                                             .rate = e->lr,
+                                             .tokens = ledger_total(&r->ledger).tokens,
+                                             .seconds = r->ledger.seconds};
+    return 0;
+}
+
+static int keep_evaluation(runner *r, const train_event *e, error *err)
+{
+    training_record *t = &r->so_far;
+    if (t->n_evaluations && t->evaluations[t->n_evaluations - 1].step == e->step)
+        t->n_evaluations--; /* a former process had come this far */
+    TRY(array_grow(&t->evaluations, &r->evaluations_capacity, t->n_evaluations,
+                   sizeof *t->evaluations, err));
+    t->evaluations[t->n_evaluations++] =
+        (training_evaluation){.step = e->step,
+                              .loss = e->loss,
+                              .best = e->best,
+                              .tokens = ledger_total(&r->ledger).tokens,
+                              .seconds = r->ledger.seconds};
+    if (!e->best)
+        return 0;
+    t->has_prefix = true;
+    t->best_step = e->step;
+    t->best_loss = e->loss;
+    return 0;
+}
+
+static int write_best(runner *r, error *err)
+{
+    prefix best = {0};
+    TRY(trainer_best(r->parts->task->trainer, &best, err));
+    int rc = store_put_prefix(r->parts->store, r->parts->id, &best, err);
+    prefix_free(&best);
+    return rc;
+}
+
+static int write_checkpoint(runner *r, error *err)
+{
+    text state = {0};
+    double begin = read_clock(r);
+    int rc = trainer_save_state(r->parts->task->trainer, &state, err);
+    training_checkpoint c = {.step = trainer_steps(r->parts->task->trainer),
+                             .seconds = r->ledger.seconds,
+                             .state = state.s,
+                             .n = state.n};
+    memcpy(c.spent, r->ledger.spent, sizeof c.spent);
+    if (rc == 0)
+        rc = store_put_checkpoint(r->parts->store, r->parts->id, &c, err);
+    text_free(&state);
+    r->checkpoint_at = read_clock(r);
+    r->checkpoint_took = r->checkpoint_at - begin;
+    return rc;
+}
+
+static bool checkpoint_is_due(const runner *r)
+{
+    double since = read_clock(r) - r->checkpoint_at;
+    return since >= checkpoint_seconds && since >= checkpoint_share * r->checkpoint_took;
+}
+
+static int write_facts(runner *r, error *err)
+{
+    double rate = trainer_rate(r->parts->task->trainer);
+    if (!(rate > 0) || !isnan(r->so_far.facts.rate))
+        return 0;
+    r->so_far.facts.rate = rate;
+    return store_put_training(r->parts->store, r->parts->id, &r->so_far.facts, err);
+}
+
+static int write_event(runner *r, const train_event *e, error *err)
+{
+    store *s = r->parts->store;
+    const training_record *t = &r->so_far;
+    if (e->action == TRAIN_STEP)
+        TRY(store_put_training_step(s, r->parts->id, &t->steps[t->n_steps - 1], err));
+    if (e->action == TRAIN_EVALUATE)
+        TRY(store_put_evaluation(s, r->parts->id, &t->evaluations[t->n_evaluations - 1],
+                                 err));
+    if (e->action == TRAIN_EVALUATE && e->best)
+        TRY(write_best(r, err));
+    TRY(write_facts(r, err));
+    return checkpoint_is_due(r) ? write_checkpoint(r, err) : 0;
+}
+
+/* One function's writes, all or nothing. */
+static int in_transaction(runner *r,
+                          int (*write)(runner *r, const void *what, error *err),
+                          const void *what, error *err)
+{
+    TRY(store_begin(r->parts->store, err));
+    int rc = write(r, what, err);
+    if (rc < 0) {
+        store_rollback(r->parts->store);
+        return rc;
+    }
+    return store_commit(r->parts->store, err);
+}
+
+static int write_event_of(runner *r, const void *what, error *err)
+{
+    return write_event(r, what, err);
+}
+
+static int write_trained(runner *r, const void *what, error *err)
+{
+    (void)what;
+    TRY(write_best(r, err));
+    return write_checkpoint(r, err);
+}
+
+/* ---- Doing again what is on record ---- */
+
+static bool same_bits(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+/* A step that an earlier process had recorded: it must be the same, and the time on
+ * record counts. */
+static int check_again(runner *r, const train_event *e, bool *known, error *err)
+{
+    training_step was = {0};
+    *known = false;
+    if (e->action != TRAIN_STEP)
+        return 0;
+    int found =
+        store_get_training_step(r->parts->store, r->parts->id, e->step, &was, err);
+    TRY(found);
+    *known = found;
+    if (!found)
+        return 0;
+    if (!same_bits(was.loss, e->loss) || !same_bits(was.grad_norm, e->gradient_norm) ||
+        was.tokens != ledger_total(&r->ledger).tokens)
+        return error_set(err, E_FORMAT,
+                         "step %zu comes out with a loss of %.17g, but %.17g is on "
+                         "record: this is not the program or the machine that began the "
+                         "run; begin a new run",
+                         e->step, e->loss, was.loss);
+    r->ledger.seconds = was.seconds;
+    return 0;
+}
+
+/* ---- Steps ---- */
+
+static const char *end_words(train_end end)
+{
+    static const char *const words[] = {
+        [TRAIN_GOES_ON] = "",
+        [TRAIN_ALL_STEPS] = "all steps done",
+        [TRAIN_NO_BETTER] = "no better on the selection split",
+        [TRAIN_DIVERGED] = "diverged",
+    };
+    return words[end];
+}
+
+static purpose purpose_of(train_action a)
+{
+    return a == TRAIN_EVALUATE ? FOR_SELECTION : FOR_TRAINING;
+}
+
+/* What was done goes on record. */
+static int settle(runner *r, const train_event *e, error *err)
+{
+    expense x = prefix_task_price(r->parts->task, e->action, e->tokens);
+    bool known;
+    ledger_charge(&r->ledger, purpose_of(e->action), &x);
+    take_time(r);
+    TRY(check_again(r, e, &known, err));
+    if (e->action == TRAIN_STEP)
+        TRY(keep_step(r, e, err));
+    if (e->action == TRAIN_EVALUATE)
+        TRY(keep_evaluation(r, e, err));
+    r->stage = e->action == TRAIN_PROBE ? "rate" : known ? "replaying" : "training";
+    if (e->lr > 0) /* evaluations have none */
+        r->rate = e->lr;
+    TRY(in_transaction(r, write_event_of, e, err));
+    show(r);
+    return 0;
+}
+
+/* 1 go on, 0 the training ends because of *stop. */
+static int advance(runner *r, const char **stop, error *err)
+{
+    prefix_task *t = r->parts->task;
+    uint64_t tokens = 0;
+    train_event event = {0};
+    if (interrupted(r))
+        return error_set(err, E_INTERRUPTED, "stopped by the user");
+    train_action action = trainer_next(t->trainer, &tokens);
+    *stop = end_words(trainer_ended(t->trainer));
+    if (action == TRAIN_END)
+        return 0;
+    expense next = prefix_task_price(t, action, tokens);
+    *stop = ledger_refuses(&r->ledger, &next, &t->finish);
+    if (*stop)
+        return 0;
+    int rc = trainer_advance(t->trainer, &event, err);
+    if (rc == E_NUMERIC) /* it was computed all the same */
+        ledger_charge(&r->ledger, purpose_of(action), &next);
+    TRY(rc);
+    TRY(settle(r, &event, err));
+    return 1;
+}
+
+static int train(runner *r, const char **stop, error *err)
+{
+    int rc;
+    while ((rc = advance(r, stop, err)) == 1)
+        ;
+    return rc;
+}
+
+/* ---- The end ---- */
+
+typedef struct ending {
+    const char *reason;
+    run_status status;
+    const verdict *verdict; /* NULL: none */
+    bool checkpoint;
+} ending;
+
+static int write_end(runner *r, const void *what, error *err)
+{
+    const ending *e = what;
+    store *s = r->parts->store;
+    uint64_t id = r->parts->id;
+    if (e->checkpoint)
+        TRY(write_checkpoint(r, err));
+    TRY(store_put_end(s, id, e->reason, r->ledger.spent, r->ledger.seconds, err));
+    if (e->verdict) {
+        TRY(store_put_verdict(s, id, e->verdict, err));
+        TRY(store_put_bare(s, id, &r->so_far, err));
+    }
+    return store_run_status(s, id, e->status, err);
+}
+
+/* The vectors that did best on the selection split meet the final one. */
+static int finish(runner *r, const char *stop, error *err)
+{
+    prefix_task *t = r->parts->task;
+    verdict v = {0};
+    prefix best = {0};
+    expense spent = {0};
+    r->stage = "final";
+    show(r);
+    TRY(trainer_best(t->trainer, &best, err));
+    int rc = prefix_task_finish(t, &best, &v, &r->so_far, &spent, err);
+    if (rc == 0) {
+        ledger_charge(&r->ledger, FOR_FINAL, &spent);
+        take_time(r);
+        ending e = {.reason = stop, .status = RUN_FINISHED, .verdict = &v};
+        rc = in_transaction(r, write_end, &e, err);
+    }
+    verdict_free(&v);
+    prefix_free(&best);
+    return rc;
+}
+
+static int train_and_finish(runner *r, error *err)
+{
+    const char *stop = NULL;
+    TRY(train(r, &stop, err));
+    take_time(r);
+    TRY(in_transaction(r, write_trained, NULL, err));
+    return finish(r, stop, err);
+}
+
+/* ---- Where it begins ---- */
+
+/* Take steps and evaluations up to the checkpoint over from the record. */
+static int take_record(runner *r, size_t step, error *err)
+{
+    run_record *was = NULL;
+    TRY(store_run_read(r->parts->store, r->parts->id, &was, err));
+    training_record *t = was->training;
+    if (!t) {
+        run_record_free(was);
+        return error_set(err, E_FORMAT, "run %llu is not the training of a prefix",
+                         (unsigned long long)r->parts->id);
+    }
+    r->so_far = *t;
+    r->steps_capacity = t->n_steps;
+    r->evaluations_capacity = t->n_evaluations;
+    *t = (training_record){0};
+    run_record_free(was);
+    t = &r->so_far;
+    while (t->n_steps > 0 && t->steps[t->n_steps - 1].step > step)
+        t->n_steps--;
+    while (t->n_evaluations > 0 && t->evaluations[t->n_evaluations - 1].step > step)
+        t->n_evaluations--;
+    return 0;
+}
+
+static int open_runner(runner *r, error *err)
+{
+    training_checkpoint c = {0};
+    int found = store_get_checkpoint(r->parts->store, r->parts->id, &c, err);
+    TRY(found);
+    int rc = take_record(r, found ? c.step : 0, err);
+    if (rc == 0 && found) {
+        memcpy(r->ledger.spent, c.spent, sizeof c.spent);
+        r->ledger.seconds = c.seconds;
+        rc = trainer_load_state(r->parts->task->trainer, c.state, c.n, err);
+    }
+    free(c.state);
+    TRY(rc);
+    r->checkpoint_at = read_clock(r);
+    return store_run_status(r->parts->store, r->parts->id, RUN_RUNNING, err);
+}
+
+/* Only an interruption is known to leave trainer, account and record in step, to go on
+ * from here. On a full disk this fails too: then the run reads as killed. */
+static void put_stopped(runner *r, int rc)
+{
+    bool diverged = rc == E_NUMERIC && strcmp(r->stage, "final") != 0;
+    ending e = {.reason = rc == E_INTERRUPTED ? "interrupted"
+                          : diverged          ? "diverged"
+                                              : "failed",
+                .status = RUN_STOPPED,
+                .checkpoint = rc == E_INTERRUPTED};
+    take_time(r);
+    in_transaction(r, write_end, &e, NULL);
+}
+
+int prefix_loop(const prefix_parts *parts, const prefix_run_options *options, error *err)
+{
+    runner r = {.parts = parts,
+                .options = options,
+                .ledger.budget = parts->task->experiment->budget,
+                .stage = "training"};
+    r.mark = read_clock(&r);
+    if (parts->ticker)
+        *parts->ticker = (ticker){tick, &r};
+    int rc = open_runner(&r, err);
+    if (rc == 0) {
+        show(&r);
+        rc = train_and_finish(&r, err);
+        if (rc < 0)
+            put_stopped(&r, rc);
+    }
+    if (parts->ticker)
+        *parts->ticker = (ticker){0};
+    training_record_clear(&r.so_far);
+    return rc;
+}
