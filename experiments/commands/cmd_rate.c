@@ -4,14 +4,16 @@
 
 #include <string.h>
 
-static const command *const subcommands[] = {&rate_invite, &rate_status, &rate_aggregate,
-                                             &rate_export, &rate_import, NULL};
+static const command *const subcommands[] = {
+    &rate_invite, &rate_rules,  &rate_status, &rate_aggregate,
+    &rate_export, &rate_import, NULL};
 
 static const char usage[] =
     "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
     "\n"
     "People as a measuring instrument.\n"
     "  invite     links of their own for raters of a run\n"
+    "  rules      by which they are asked and judged\n"
     "  status     how a run's crowd stands: counts, agreement, raters\n"
     "  aggregate  one number or label per item from anybody's ratings\n"
     "  export     a run's tasks and ratings as CSV or JSON Lines\n"

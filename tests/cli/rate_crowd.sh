@@ -65,6 +65,15 @@ def walk(x, at):
 walk(json.load(sys.stdin), "")' >>"$actual" 2>&1
 run rate export "$dir" --format csv
 
+# Other rules, for what was before too; then the old ones.
+run rate rules "$dir" --min-right 0 --min-seconds 0.25 --max-ratings 10
+run rate status "$dir" --resamples 0
+run rate rules "$dir" --min-right 2
+run rate rules "$dir" --gold-share 0.9 --repeat-share 0.2
+run rate rules "$dir" --open --closed
+run rate rules "$dir" --closed --json
+run rate rules "$dir" --open --min-right 0.6 --min-seconds 1 --max-ratings 0
+
 # Into another run: the same statistics, by way of either format.
 for format in csv jsonl; do
     for what in tasks ratings; do
