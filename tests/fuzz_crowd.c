@@ -19,7 +19,7 @@ static crowd *open_once(void)
     static crowd *c;
     if (c)
         return c;
-    char path[] = "/tmp/lamarck-fuzz-XXXXXX";
+    char path[] = P_tmpdir "/lamarck-fuzz-XXXXXX";
     int fd = mkstemp(path);
     if (fd < 0 || crowd_open(&c, path, NULL) < 0)
         abort();

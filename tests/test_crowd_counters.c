@@ -176,6 +176,30 @@ static void test_a_round_costs_the_same_in_a_large_store(void **state)
     crowd_close(c);
 }
 
+/* Pages are reloaded far more often than answered: that must not wait for the disk. */
+static void test_a_reload_writes_nothing_for_half_of_the_lease(void **state)
+{
+    char asked[SHA256_HEX], task[SHA256_HEX];
+    crowd *c = crowd_in(*state);
+    const quality_rules r = plain_rules(); /* 900 seconds */
+    set_rules(c, &r);
+    put_question(c, QUESTION_ACCEPT, asked);
+    put_task(c, asked, QUESTION_ACCEPT, 0, 1, task);
+    int64_t ada = rater_named(c, "ada"), bob = rater_named(c, "bob");
+    const int64_t times[] = {2000, 2001, 2449, 2450, 3349, 3350};
+    const bool writes[] = {true, false, false, true, true, false};
+    for (size_t i = 0; i < 6; i++) {
+        int before = sqlite3_total_changes(c->file.db);
+        assignment a = assign(c, ada, times[i]);
+        assignment_free(&a);
+        assert_int_equal(sqlite3_total_changes(c->file.db) > before, writes[i]);
+    }
+    assert_assign(c, bob, 4248, ASSIGN_NOTHING);
+    assignment b = assign(c, bob, 4249); /* 900 seconds after the last that was kept */
+    assignment_free(&b);
+    crowd_close(c);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -183,6 +207,7 @@ int main(void)
         T(test_counters_are_what_a_recount_gives),
         T(test_nobody_counts_twice_for_a_task),
         T(test_hot_statements_use_indices),
+        T(test_a_reload_writes_nothing_for_half_of_the_lease),
         T(test_a_round_costs_the_same_in_a_large_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
