@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../rater/crowd_ratings.h"
 #include "../views/json_lines.h"
 
 typedef struct writer {
@@ -253,4 +254,63 @@ int crowd_export_ratings(crowd *c, bool csv, text *out, error *err)
                             "\r\n",
                             err));
     return crowd_each_rating(c, 0, add_rating, &w, err);
+}
+
+/* ---- For aggregation ---- */
+
+static int add_comparison(text *out, bool csv, const comparisons *c, size_t i,
+                          const double *weights, error *err)
+{
+    const comparison *x = &c->list[i];
+    const char *winner = c->items.names[x->winner], *loser = c->items.names[x->loser];
+    const char *rater = c->raters.names[x->rater];
+    if (!csv)
+        return add_json_line(out,
+                             json_pack("{s:s, s:s, s:s, s:b, s:f}", "winner", winner,
+                                       "loser", loser, "rater", rater, "tie", x->tie,
+                                       "weight", weights[x->rater]),
+                             err);
+    TRY(text_add_format(out, err, "%s,%s", winner, loser));
+    TRY(add_cell(out, rater, false, err));
+    return text_add_format(out, err, ",%d,%.6g\r\n", x->tie, weights[x->rater]);
+}
+
+int crowd_export_comparisons(crowd *c, bool csv, text *out, error *err)
+{
+    comparisons list = {0};
+    double *weights = NULL;
+    TRY(crowd_comparisons(c, &(crowd_choice){.question = NULL}, &list, err));
+    int rc = crowd_weights(c, &list.raters, &weights, err);
+    if (rc == 0 && csv)
+        rc = text_add_string(out, "winner,loser,rater,tie,weight\r\n", err);
+    for (size_t i = 0; rc == 0 && i < list.n; i++)
+        rc = add_comparison(out, csv, &list, i, weights, err);
+    free(weights);
+    comparisons_free(&list);
+    return rc;
+}
+
+static int add_value(text *out, bool csv, const ratings *r, size_t i, error *err)
+{
+    const rating *x = &r->list[i];
+    const char *item = r->items.names[x->item], *rater = r->raters.names[x->rater];
+    if (!csv)
+        return add_json_line(
+            out,
+            json_pack("{s:s, s:s, s:f}", "item", item, "rater", rater, "value", x->value),
+            err);
+    TRY(text_add_string(out, item, err));
+    TRY(add_cell(out, rater, false, err));
+    return text_add_format(out, err, ",%s\r\n", r->labels.names[x->label]);
+}
+
+int crowd_export_values(crowd *c, bool csv, text *out, error *err)
+{
+    ratings list = {0};
+    TRY(crowd_values(c, &(crowd_choice){.question = NULL}, &list, err));
+    int rc = csv ? text_add_string(out, "item,rater,value\r\n", err) : 0;
+    for (size_t i = 0; rc == 0 && i < list.n; i++)
+        rc = add_value(out, csv, &list, i, err);
+    ratings_free(&list);
+    return rc;
 }

@@ -65,6 +65,14 @@ def walk(x, at):
 walk(json.load(sys.stdin), "")' >>"$actual" 2>&1
 run rate export "$dir" --format csv
 
+# To the aggregations.
+run rate export "$dir" --what comparisons --format csv
+run rate export "$dir" --what values
+"$LAMARCK" rate export "$dir" --what comparisons --format csv |
+    "$LAMARCK" rate aggregate --ratings - --method bradley-terry --prior 0.1 >>"$actual" 2>&1
+"$LAMARCK" rate export "$dir" --what values --format csv |
+    "$LAMARCK" rate aggregate --ratings - --method alpha --resamples 0 >>"$actual" 2>&1
+
 # Other rules, for what was before too; then the old ones.
 run rate rules "$dir" --min-right 0 --min-seconds 0.25 --max-ratings 10
 run rate status "$dir" --resamples 0
