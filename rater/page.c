@@ -78,12 +78,12 @@ static int add_tools(text *out, const page_place *p, const assignment *a, error 
     TRY(html_add(out, err, "</main>\n<footer>\n<nav aria-label=\"More\">\n"));
     if (a->can_undo)
         TRY(add_undo(out, p, err));
-    return html_add(
-        out, err,
-        "<form id=\"leave\" method=\"post\" action=\"%sleave\">"
-        "<button class=\"quiet\" type=\"submit\">Stop for now</button></form>\n"
-        "</nav>\n</footer>\n</body>\n</html>\n",
-        p->rater);
+    return html_add(out, err,
+                    "<form id=\"leave\" method=\"post\" action=\"%sleave\">"
+                    "<button class=\"quiet\" type=\"submit\"><span>Stop for "
+                    "now</span></button></form>\n"
+                    "</nav>\n</footer>\n</body>\n</html>\n",
+                    p->rater);
 }
 
 static int task_title(text *title, const assignment *a, error *err)
@@ -305,7 +305,7 @@ int page_error(text *out, const char *root, int status, const char *detail, erro
 {
     const page_place p = {root, "", NULL};
     TRY(page_open(out, &p, http_reason(status), err));
-    TRY(html_add(out, err, "<h1>%s</h1>\n<p class=\"lead\">%s</p>\n<p>%s</p>\n",
-                 http_reason(status), detail, advice(status)));
+    TRY(html_add(out, err, "<h1>%s</h1>\n<p class=\"lead\">%s</p>\n", detail,
+                 advice(status)));
     return page_close(out, err);
 }
