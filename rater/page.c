@@ -149,7 +149,7 @@ int page_mturk_task(text *out, const page_place *p, const assignment *a, bool pr
 }
 
 int page_mturk_done(text *out, const page_place *p, const char *action,
-                    const char *assignment_id, const char *answer, error *err)
+                    const char *assignment_id, const char *token, error *err)
 {
     TRY(page_open(out, p, "Thank you", err));
     TRY(html_add(
@@ -158,10 +158,10 @@ int page_mturk_done(text *out, const page_place *p, const char *action,
         "<p>One more step: hand the HIT in at Mechanical Turk, so that you are "
         "paid.</p>\n<form id=\"submit\" method=\"post\" action=\"%s\">\n"
         "<input type=\"hidden\" name=\"assignmentId\" value=\"%s\">\n"
-        "<input type=\"hidden\" name=\"answer\" value=\"%s\">\n"
+        "<input type=\"hidden\" name=\"token\" value=\"%s\">\n"
         "<button class=\"choice main\" type=\"submit\" autofocus>Hand in</button>\n"
         "</form>\n",
-        action, assignment_id, answer));
+        action, assignment_id, token));
     return page_close(out, err);
 }
 

@@ -529,7 +529,7 @@ def test_mechanical_turk(new):
         done = s.form("/mturk/answer", {**form, "answer": value})
         same(done.status, 200)
         assert f'action="{site}/mturk/externalSubmit"' in done.text
-        same((hidden(done.text, "assignmentId"), hidden(done.text, "answer")), ("A1", "0"))
+        same((hidden(done.text, "assignmentId"), hidden(done.text, "token")), ("A1", form["assignment"]))
         assert f"form-action 'self' {site};" in done.headers["Content-Security-Policy"]
     row, = s.export()
     same((row["source"], row["rater_source"], row["rater_name"]), ("mturk", "mturk", "W1"))
