@@ -633,6 +633,9 @@ def main():
                     s = new()
                     s.rules(**PLAIN)
                     test(s)
+                for s in servers:  # each ends well, whatever was done to it
+                    if s.process.poll() is None:
+                        s.stop(signal.SIGTERM)
             finally:
                 for s in servers:
                     if s.process.poll() is None:
