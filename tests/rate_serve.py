@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -128,8 +129,10 @@ def test_unknown_paths_and_methods(s):
     same((reply.status, reply.headers["Content-Type"]), (405, "application/problem+json"))
     reply = s.api("GET", "nothing")
     same((reply.status, reply.json()["title"]), (404, "Not Found"))
-    head = s.ask("HEAD", "/page.css")
-    same((head.status, head.body), (200, b""))
+    for path in ["/page.css", "/", link + "/task"]:
+        head = s.ask("HEAD", path)
+        same((head.status, head.body), (200, b""))
+        assert int(head.headers["Content-Length"]) > 100
     same(s.get("/mturk?task=" + "0" * 64).status, 404)
 
 
@@ -608,6 +611,42 @@ def test_warns_of_the_open(new):
     assert "without TLS" in said and "anybody can rate" in said, said
     quiet = new(key=None)
     assert "nobody new can come in" in quiet.stop()
+
+
+def test_another_loopback_address(new):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        print("SKIP the page on ::1: there is no IPv6 here")
+        return
+    s = new("--host", "::1", "--invite", "ann")
+    assert s.url.startswith("http://[::1]:"), s.url
+    same(s.get(s.invited["ann"]).status, 200)
+    same(s.form(s.invited["ann"] + "/leave", Origin=s.url.rstrip("/")).status, 303)
+    same(s.get("/", Host="evil.example").status, 421)
+
+
+def test_a_failure_inside(new):
+    """A broken store is told to the log, not to the rater; when it is mended, he goes on."""
+    s = new("--invite", "ann")
+    link = s.invited["ann"]
+    s.task()
+    page = s.get(link + "/task")
+    with sqlite3.connect(s.database) as db:
+        db.execute("alter table crowd_rating rename to elsewhere")
+    reply = answer(s, link, page, "0")
+    with sqlite3.connect(s.database) as db:
+        db.execute("alter table elsewhere rename to crowd_rating")
+    same((reply.status, s.get(link + "/task").status), (500, 200))
+    assert "Nothing of your answers is lost" in reply.text and "crowd_" not in reply.text and s.run not in reply.text
+    same(answer(s, link, page, "0").status, 303)
+    same(s.statistics()["ratings"], 1)
+    assert "crowd_rating" in s.stop()
+
+
+def test_help(new):
+    said = subprocess.run([LAMARCK, "rate", "serve", "--help"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("usage: lamarck rate serve RUN"), said
 
 
 def test_no_api_without_a_key(new):
