@@ -253,8 +253,9 @@ int page_home(text *out, const page_place *p, bool open, error *err)
         TRY(html_add(
             out, err,
             "<h1>Your opinion, please</h1>\n<p class=\"lead\">You will see texts, "
-            "and say what you think of them. A cookie remembers which questions you "
-            "have answered; nothing else is kept about you.</p>\n"
+            "and say what you think of them.</p>\n<p>A cookie remembers you, so "
+            "that no question comes twice. Your answers and how long they took "
+            "are kept, and nothing else about you.</p>\n"
             "<form method=\"post\" action=\"begin\"><button class=\"choice main\" "
             "type=\"submit\" autofocus>Begin</button></form>\n"));
     return page_close(out, err);
@@ -270,8 +271,8 @@ int page_conflict(text *out, const page_place *p, const assignment *a, error *er
         rc = html_add(
             out, err,
             "<h1>You have answered this one already</h1>\n<p class=\"lead\">Perhaps in "
-            "another tab. What you said there stands: <strong>%m</strong>. To change "
-            "it, take back your last answer.</p>\n"
+            "another tab. What you said there stands: <strong>%m</strong>. If it "
+            "was your last answer, you can take it back and answer anew.</p>\n"
             "<p><a class=\"button\" href=\"task\" autofocus>Go on</a></p>\n",
             text_string(&words));
     text_free(&words);
