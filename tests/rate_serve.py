@@ -278,6 +278,62 @@ def test_api_asks_and_takes(s):
     same((n["tasks"], n["ratings"], n["withdrawn"], n["simulated"], n["raters"], n["open"]), (2, 1, 1, 1, 1, True))
 
 
+TYPES = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "array": list, "object": dict,
+         "null": type(None)}
+
+
+def fits(doc, schema, value, at):
+    """Whether a value has the described type, and an object exactly the described members."""
+    while "$ref" in schema:
+        schema = doc["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return any(fits(doc, s, value, at) for s in schema[choice])
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if not any(isinstance(value, TYPES[t]) and (t == "boolean") == isinstance(value, bool) for t in types):
+        return False
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if isinstance(value, list):
+        return all(fits(doc, schema["items"], v, at) for v in value)
+    if isinstance(value, dict):
+        same((at, sorted(value)), (at, sorted(schema["properties"])))
+        return all(fits(doc, schema["properties"][k], v, f"{at}.{k}") for k, v in value.items())
+    return True
+
+
+def test_replies_are_as_openapi_tells(s):
+    doc = s.get("/openapi.json").json()
+
+    def ask(method, path, body=None):
+        reply = s.api(method, path, body)
+        told = doc["paths"]["/api/v1/" + path.split("?")[0]][method.lower()]["responses"][str(reply.status)]
+        if "$ref" in told:
+            told = doc["components"]["responses"][told["$ref"].rsplit("/", 1)[1]]
+        content = told["content"][reply.headers["Content-Type"]]
+        lines = reply.text.splitlines() if path.startswith("export") else [reply.text]
+        for line in lines:
+            assert fits(doc, content["schema"], json.loads(line), path), (path, line)
+        return json.loads(lines[0])
+
+    ask("POST", "tasks", {"question": {"kind": "scale", "text": "?", "labels": ["a", "b"]}, "outputs": ["x"]})
+    ask("POST", "tasks", {"question": {"kind": "compare", "text": "?", "ties": True}, "outputs": ["x", "y"]})
+    rater = ask("POST", "raters", {"name": "ann"})["rater"]
+    for _ in range(2):
+        given = ask("GET", f"next?rater={rater}")["assignment"]
+        kind = given["question"]["kind"]
+        for answer_ in (1, 1, 2 if kind == "scale" else "tie"):
+            ask("POST", "ratings", {"assignment": given["assignment"], "answer": answer_, "comment": "c"})
+    ask("GET", f"next?rater={rater}")
+    ask("GET", "export")
+    ask("GET", "raters")
+    ask("GET", "statistics")
+    for number in (rater, 99):
+        ask("POST", "undo", {"rater": number})
+    ask("POST", "state", {"open": False})
+    ask("POST", "state", {})
+
+
 def test_concurrent_answers(s):
     """Twenty tabs answer one assignment at once, half of them otherwise: one answer stands."""
     s.task()
