@@ -458,7 +458,7 @@ def test_open_page(new):
 
 
 def test_rates_are_limited(new):
-    s = new("--rater-rate", "60", "--address-rate", "240", "--invite", "ann", "--invite", "bob")
+    s = new("--rater-rate", "60", "--address-rate", "240", "--invite", "ann", "--invite", "bob", "--open")
     s.task(wanted=9)
     ann, bob = s.invited["ann"], s.invited["bob"]
     replies = [s.get(ann + "/task") for _ in range(30)]
@@ -466,6 +466,8 @@ def test_rates_are_limited(new):
     last = replies[-1]
     assert last.status == 429 and 1 <= int(last.headers["Retry-After"]) <= 60 and "too fast" in last.text
     same(s.get(bob + "/task").status, 200)
+    statuses = [s.form("/begin").status for _ in range(30)]
+    same((statuses[0], statuses[-1]), (303, 429))
     statuses = [s.get("/nothing").status for _ in range(70)]
     same((statuses[0], statuses[-1]), (404, 429))
     same(s.api("GET", "statistics").status, 200)
