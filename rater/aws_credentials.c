@@ -151,7 +151,7 @@ static int parse_lines(aws_credentials *out, const char *bytes, size_t n,
         if (line.n == 0 || *line.s == '#' || *line.s == ';')
             continue;
         if (*line.s == '[') {
-            span name;
+            span name = {"", 0};
             TRY(section_name(line, path, number + 1, &name, err));
             wanted = span_is(name, profile);
             *found = *found || wanted;
