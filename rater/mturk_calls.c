@@ -61,7 +61,7 @@ int mturk_read_hit(const json_t *value, mturk_hit *out, error *err)
 static double read_time(const json_t *value, const char *key)
 {
     const json_t *x = json_object_get(value, key);
-    return json_is_number(x) ? json_number_value(x) : NAN;
+    return json_is_number(x) ? json_number_value(x) : (double)NAN;
 }
 
 int mturk_read_assignment(const json_t *value, mturk_assignment *out, error *err)
