@@ -120,8 +120,7 @@ static const char *const texts[N_MTURK_STATEMENTS] = {
         " a.crowd_token, a.rating, a.payment FROM mturk_assignment a"
         " JOIN mturk_hit h USING (token) WHERE h.place = ? AND a.rating <> 'new'"
         " AND a.payment IN ('due', 'paying', 'rejecting') ORDER BY a.n",
-    [MTURK_COUNT_HITS] =
-        "SELECT state, place = ?, count(*) FROM mturk_hit GROUP BY 1, 2",
+    [MTURK_COUNT_HITS] = "SELECT state, place = ?, count(*) FROM mturk_hit GROUP BY 1, 2",
     [MTURK_COUNT_PAYMENTS] =
         "SELECT a.payment, count(*) FROM mturk_assignment a JOIN mturk_hit h"
         " USING (token) WHERE h.place = ? GROUP BY 1",
@@ -196,8 +195,9 @@ int mturk_enter(mturk_store *s, error *err)
 
 int mturk_leave(mturk_store *s, int rc, error *err)
 {
-    int end = rc >= 0 ? sql_execute(&s->file, MTURK_COMMIT, "commit a transaction", err, "")
-                      : 0;
+    int end = rc >= 0
+                  ? sql_execute(&s->file, MTURK_COMMIT, "commit a transaction", err, "")
+                  : 0;
     if ((rc < 0 || end < 0) && !sqlite3_get_autocommit(s->file.db))
         sql_execute(&s->file, MTURK_ROLLBACK, "roll back", NULL, "");
     return rc < 0 || end == 0 ? rc : end;
@@ -262,7 +262,8 @@ static int set_cap(mturk_store *s, int64_t cents, error *err)
                          "a cap of %lld cents is below the %lld cents that are paid or "
                          "promised already; expire HITs and collect first",
                          (long long)cents, (long long)committed);
-    return sql_execute(&s->file, MTURK_CAP_PUT, "set the cap", err, "si", s->place, cents);
+    return sql_execute(&s->file, MTURK_CAP_PUT, "set the cap", err, "si", s->place,
+                       cents);
 }
 
 int mturk_store_set_cap(mturk_store *s, int64_t cents, error *err)

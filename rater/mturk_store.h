@@ -18,8 +18,8 @@ void mturk_store_close(mturk_store *s);
 
 /* ---- Money ---- */
 
-/* What Amazon takes for one assignment beside the reward: 20 % of it, 20 % more when a HIT
- * has 10 or more assignments, 5 % more for workers with the Masters qualification, at
+/* What Amazon takes for one assignment beside the reward: 20 % of it, 20 % more when a
+ * HIT has 10 or more assignments, 5 % more for workers with the Masters qualification, at
  * least 1 cent (https://requester.mturk.com/pricing). Rounded up, where Amazon rounds to
  * the nearest cent: a cap must hold whatever the rounding. */
 int64_t mturk_fee_cents(int64_t reward_cents, size_t assignments, bool masters);

@@ -41,8 +41,7 @@ static int column_hit(sqlite3_stmt *q, hit_row *out, error *err)
     column_copy(q, 0, out->token, sizeof out->token);
     column_copy(q, 1, out->task, sizeof out->task);
     column_copy(q, 2, out->id, sizeof out->id);
-    out->state =
-        (hit_state)index_of(hit_states, N_HIT_STATES, sqlite3_column_text(q, 3));
+    out->state = (hit_state)index_of(hit_states, N_HIT_STATES, sqlite3_column_text(q, 3));
     out->assignments = (size_t)sqlite3_column_int64(q, 4);
     out->reward_cents = sqlite3_column_int64(q, 5);
     out->fee_cents = sqlite3_column_int64(q, 6);
