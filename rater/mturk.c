@@ -52,8 +52,9 @@ int mturk_check_interrupt(const mturk *m, error *err)
 
 /* ---- Sending ---- */
 
-/* Did Amazon look at the request and say no to what it asks for? Wrong keys and throttling
- * come before that, and tell nothing about an earlier request with the same token. */
+/* Did Amazon look at the request and say no to what it asks for? Wrong keys and
+ * throttling come before that, and tell nothing about an earlier request with the same
+ * token. */
 static bool was_judged(const mturk_fault *f)
 {
     return f->code[0] || strcmp(f->type, "RequestError") == 0 ||
@@ -66,9 +67,8 @@ static int note_failure(mturk *m, const hit_row *hit, bool again,
                         const mturk_fault *fault, int rc, error *err)
 {
     if (fault->outcome == MTURK_REFUSED && (!again || was_judged(fault))) {
-        int noted = mturk_store_refused(m->books, hit->token,
-                                        fault->message[0] ? fault->message : "refused",
-                                        NULL);
+        int noted = mturk_store_refused(
+            m->books, hit->token, fault->message[0] ? fault->message : "refused", NULL);
         return noted < 0 ? noted : rc;
     }
     if (err && rc != E_INTERRUPTED)

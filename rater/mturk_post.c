@@ -34,14 +34,14 @@ static task_view view_of(const gathering *g, const char *id)
     task_view key = {0};
     memcpy(key.task, id, SHA256_HEX);
     const task_view *v =
-        g->n_views
-            ? bsearch(&key, g->views, g->n_views, sizeof *g->views, compare_view)
-            : NULL;
+        g->n_views ? bsearch(&key, g->views, g->n_views, sizeof *g->views, compare_view)
+                   : NULL;
     return v ? *v : key;
 }
 
 /* Ratings that nobody is asked for yet. */
-static size_t missing(const crowd_task *t, const task_view *v, const mturk_post_options *o)
+static size_t missing(const crowd_task *t, const task_view *v,
+                      const mturk_post_options *o)
 {
     if (t->gold)
         return o->gold && !t->closed && v->batches == 0 ? t->wanted : 0;
@@ -138,8 +138,8 @@ static int make_hit(mturk *m, const candidate *c, const mturk_terms *terms, hit_
     memcpy(hit.task, c->id, SHA256_HEX);
     TRY(mturk_store_token(m->books, c->id, c->view.batches, hit.token, err));
     TRY(load_task(m, c, &task, err));
-    int rc = mturk_hit_request(&task, terms, m->place, c->missing, hit.token, &request,
-                               err);
+    int rc =
+        mturk_hit_request(&task, terms, m->place, c->missing, hit.token, &request, err);
     mturk_task_free(&task);
     if (rc == 0) {
         hit.request = json_dumps(request, JSON_COMPACT | JSON_SORT_KEYS);
@@ -172,8 +172,8 @@ static int plan_one(mturk *m, const candidate *c, const mturk_terms *terms,
     }
     TRY(rc);
     int64_t price = (int64_t)hit.assignments * (hit.reward_cents + hit.fee_cents);
-    int64_t left = money->cap_cents - money->committed_cents - bill->reward_cents -
-                   bill->fee_cents;
+    int64_t left =
+        money->cap_cents - money->committed_cents - bill->reward_cents - bill->fee_cents;
     if (price > left)
         bill->over_cap++;
     else

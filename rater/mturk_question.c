@@ -193,7 +193,7 @@ static int add_requirements(json_t *list, const mturk_terms *t, mturk_place plac
 }
 
 static int pack_request(const mturk_terms *t, mturk_place place, size_t assignments,
-                        const char *token, const char *question, const char *annotation,
+                        const char *token, const char *xml, const char *annotation,
                         json_t **out, error *err)
 {
     char reward[32];
@@ -205,7 +205,7 @@ static int pack_request(const mturk_terms *t, mturk_place place, size_t assignme
         rc < 0 ? NULL
                : json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I}", "Title",
                            t->title, "Description", t->description, "Keywords",
-                           t->keywords, "Reward", reward, "Question", question,
+                           t->keywords, "Reward", reward, "Question", xml,
                            "RequesterAnnotation", annotation, "UniqueRequestToken", token,
                            "MaxAssignments", (json_int_t)assignments, "LifetimeInSeconds",
                            (json_int_t)t->lifetime_seconds, "AssignmentDurationInSeconds",
@@ -227,20 +227,20 @@ static int pack_request(const mturk_terms *t, mturk_place place, size_t assignme
 int mturk_hit_request(const mturk_task *task, const mturk_terms *terms, mturk_place place,
                       size_t assignments, const char *token, json_t **out, error *err)
 {
-    text question = {0}, annotation = {0};
-    int rc = terms->page ? mturk_external(terms->page, task->id, &question, err)
-                         : mturk_form(task, submit_urls[place], &question, err);
-    if (rc == 0 && question.n > MAX_QUESTION_BYTES)
+    text xml = {0}, annotation = {0};
+    int rc = terms->page ? mturk_external(terms->page, task->id, &xml, err)
+                         : mturk_form(task, submit_urls[place], &xml, err);
+    if (rc == 0 && xml.n > MAX_QUESTION_BYTES)
         rc = error_set(err, E_LIMIT,
                        "task %.12s… makes a form of %zu bytes, Amazon takes %d; serve it "
                        "from a page of your own (--page)",
-                       task->id, question.n, MAX_QUESTION_BYTES);
+                       task->id, xml.n, MAX_QUESTION_BYTES);
     if (rc == 0)
         rc = mturk_annotation(task->id, token, &annotation, err);
     if (rc == 0)
-        rc = pack_request(terms, place, assignments, token, text_string(&question),
+        rc = pack_request(terms, place, assignments, token, text_string(&xml),
                           text_string(&annotation), out, err);
-    text_free(&question);
+    text_free(&xml);
     text_free(&annotation);
     return rc;
 }

@@ -112,12 +112,14 @@ static const char *const texts[N_MTURK_STATEMENTS] = {
     [MTURK_ASSIGNMENT_TOKEN] = "SELECT token FROM mturk_assignment WHERE id = ?",
     [MTURK_ASSIGNMENTS_NEW] =
         "SELECT a.id, a.worker, a.token, h.task, h.hit, a.answer, a.seconds,"
-        " a.crowd_token, a.rating, a.payment FROM mturk_assignment a"
+        " a.crowd_token, a.rating, a.payment, h.reward_cents, h.fee_cents"
+        " FROM mturk_assignment a"
         " JOIN mturk_hit h USING (token) WHERE h.place = ? AND a.rating = 'new'"
         " ORDER BY a.n",
     [MTURK_ASSIGNMENTS_DUE] =
         "SELECT a.id, a.worker, a.token, h.task, h.hit, a.answer, a.seconds,"
-        " a.crowd_token, a.rating, a.payment FROM mturk_assignment a"
+        " a.crowd_token, a.rating, a.payment, h.reward_cents, h.fee_cents"
+        " FROM mturk_assignment a"
         " JOIN mturk_hit h USING (token) WHERE h.place = ? AND a.rating <> 'new'"
         " AND a.payment IN ('due', 'paying', 'rejecting') ORDER BY a.n",
     [MTURK_COUNT_HITS] = "SELECT state, place = ?, count(*) FROM mturk_hit GROUP BY 1, 2",

@@ -114,6 +114,7 @@ typedef struct work_row {
     char *rating;      /* "new", then how the crowd took it: "recorded", "late", "same" or
                           "unusable: …" */
     payment_state payment;
+    int64_t reward_cents, fee_cents;
 } work_row;
 void work_rows_free(work_row *rows, size_t n);
 

@@ -101,6 +101,8 @@ static int column_work(sqlite3_stmt *q, work_row *out, error *err)
     TRY(column_text(q, 8, &out->rating, err));
     out->payment = (payment_state)index_of(payment_states, N_PAYMENT_STATES,
                                            sqlite3_column_text(q, 9));
+    out->reward_cents = sqlite3_column_int64(q, 10);
+    out->fee_cents = sqlite3_column_int64(q, 11);
     return 0;
 }
 
