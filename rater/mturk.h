@@ -32,9 +32,10 @@ int mturk_reconcile(mturk *m, mturk_recovered *out, error *err);
 
 typedef struct mturk_post_options {
     mturk_terms terms;
-    size_t max_hits;    /* 0: no limit */
-    size_t assignments; /* for each task; 0: as many ratings as are missing */
-    bool gold;          /* gold tasks, too: each once */
+    size_t max_hits;        /* 0: no limit */
+    size_t assignments;     /* for each task; 0: as many ratings as are missing */
+    bool gold;              /* gold tasks, too: each once */
+    int64_t plan_cap_cents; /* mturk_plan: under this cap; 0: the one in the books */
 } mturk_post_options;
 
 /* What posting costs at most, or did cost. */

@@ -190,6 +190,8 @@ int mturk_plan(mturk *m, const mturk_post_options *o, mturk_bill *out, error *er
     mturk_money money;
     TRY(mturk_terms_check(&o->terms, err));
     TRY(mturk_store_money(m->books, &money, err));
+    if (o->plan_cap_cents > 0)
+        money.cap_cents = o->plan_cap_cents;
     TRY(gather_all(m, o, &items, &n, err));
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < n && (!o->max_hits || bill.hits < o->max_hits); i++)

@@ -1,15 +1,17 @@
 /* lamarck rate: what people said. Its own subcommands, each a struct command. */
 #include "rate_aggregate.h"
+#include "rate_mturk.h"
 
 #include <string.h>
 
-static const command *const subcommands[] = {&rate_aggregate, NULL};
+static const command *const subcommands[] = {&rate_aggregate, &rate_mturk, NULL};
 
 static const char usage[] =
     "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
     "\n"
     "People as a measuring instrument.\n"
     "  aggregate  one number or label per item from anybody's ratings\n"
+    "  mturk      workers of Amazon Mechanical Turk: post, collect, approve, expire\n"
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
 
@@ -25,6 +27,8 @@ static const command *find(const char *name)
 static const char *help(int argc, char **argv)
 {
     const command *c = argc > 1 ? find(argv[1]) : NULL;
+    if (c && c->help)
+        return c->help(argc - 1, argv + 1);
     return c ? c->usage : usage;
 }
 
@@ -47,7 +51,7 @@ static int run(int argc, char **argv, error *err)
 const command cmd_rate = {
     .name = "rate",
     .group = "people",
-    .summary = "people's ratings: aggregate them",
+    .summary = "people's ratings: ask for them, aggregate them",
     .usage = usage,
     .help = help,
     .run = run,
