@@ -68,7 +68,7 @@ def check_signature(turk, method, path, headers, body):
     if scope.split("/")[1:] != ["us-east-1", "mturk-requester", "aws4_request"]:
         raise Refusal("InvalidSignatureException", "Credential should be scoped to a valid region.")
     needed = {"host"} | {n for n in headers if n.startswith("x-amz-")}
-    if signed != sorted(signed) or not needed <= set(signed):
+    if signed != sorted(signed) or not needed <= set(signed) <= set(headers):
         raise Refusal("InvalidSignatureException", "not all headers are signed")
     try:
         sent = time.mktime(time.strptime(stamp + "UTC", "%Y%m%dT%H%M%SZ%Z")) - time.timezone
@@ -391,6 +391,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(time.time() + self.server.turk.clock)
 
     def setup(self):
         super().setup()
