@@ -304,13 +304,17 @@ class Turk:
 
     # -- workers --
 
-    def work(self, n, worker_of=None, change=None):
-        """n answers to HITs that take some; each worker at most one per HIT."""
+    def task(self, hit):
+        return self.hits[hit]["RequesterAnnotation"].split()[1]
+
+    def work(self, n, change=None):
+        """n answers to HITs that take some; each worker at most one per task."""
         done = 0
         for h in list(self.hits.values()):
             root = ElementTree.fromstring(h["Question"])
             while done < n and self.status(h) == "Assignable":
-                mine = {a["WorkerId"] for a in self.assignments.values() if a["HITId"] == h["HITId"]}
+                mine = {a["WorkerId"] for a in self.assignments.values()
+                        if self.task(a["HITId"]) == self.task(h["HITId"])}
                 worker = next(f"AWORKER{i}" for i in range(10 ** 6) if f"AWORKER{i}" not in mine)
                 a = {"AssignmentId": self.new_id("2"), "WorkerId": worker, "HITId": h["HITId"],
                      "AssignmentStatus": "Submitted", "AcceptTime": time.time() - 30,
