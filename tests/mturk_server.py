@@ -307,16 +307,16 @@ class Turk:
     def task(self, hit):
         return self.hits[hit]["RequesterAnnotation"].split()[1]
 
-    def work(self, n, change=None):
+    def work(self, n, change=None, newest=False, worker=None):
         """n answers to HITs that take some; each worker at most one per task."""
         done = 0
-        for h in list(self.hits.values()):
+        for h in list(self.hits.values())[::-1 if newest else 1]:
             root = ElementTree.fromstring(h["Question"])
             while done < n and self.status(h) == "Assignable":
                 mine = {a["WorkerId"] for a in self.assignments.values()
                         if self.task(a["HITId"]) == self.task(h["HITId"])}
-                worker = next(f"AWORKER{i}" for i in range(10 ** 6) if f"AWORKER{i}" not in mine)
-                a = {"AssignmentId": self.new_id("2"), "WorkerId": worker, "HITId": h["HITId"],
+                fresh = next(f"AWORKER{i}" for i in range(10 ** 6) if f"AWORKER{i}" not in mine)
+                a = {"AssignmentId": self.new_id("2"), "WorkerId": worker or fresh, "HITId": h["HITId"],
                      "AssignmentStatus": "Submitted", "AcceptTime": time.time() - 30,
                      "SubmitTime": time.time() - 10.5}
                 fields = {"assignmentId": a["AssignmentId"]}
@@ -339,7 +339,8 @@ class Turk:
                 for k, v in x.items():
                     setattr(self, k, v)
             if do == "answer":
-                return {"done": self.work(x["n"], change=x.get("change"))}
+                return {"done": self.work(x["n"], x.get("change"), x.get("newest"),
+                                          x.get("worker"))}
             if do == "raw":
                 self.work(1)
                 list(self.assignments.values())[-1]["Answer"] = x["answer"]
@@ -468,7 +469,7 @@ def serve(turk):
 
 
 if __name__ == "__main__":
-    server = serve(Turk(session_token=os.environ.get("SERVER_SESSION_TOKEN")))
+    server = serve(Turk())
     with open(sys.argv[1] + ".part", "w") as f:
         f.write(str(server.server_address[1]))
     os.rename(sys.argv[1] + ".part", sys.argv[1])

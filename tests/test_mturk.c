@@ -1,5 +1,5 @@
 /* Mechanical Turk without a network: requests equal to botocore's, forms, answers, money,
- * books, keys. With arguments (make FILE TASKS WANTED) it makes a run for tests/cli. */
+ * books. With arguments it makes runs for tests/cli (mturk_fixture.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -436,6 +436,21 @@ static void a_plan_counts_what_is_missing_and_asks_nobody(void **state)
     scratch_remove(dir);
 }
 
+/* The program for tests/cli. */
+static int act(int argc, char **argv)
+{
+    error err = {0};
+    int rc = E_ARGUMENT;
+    if (argc == 5 && strcmp(argv[1], "make") == 0)
+        rc = mturk_fixture_run(argv[2], strtoul(argv[3], NULL, 10),
+                               strtoul(argv[4], NULL, 10), &err);
+    else if (argc == 4 && strcmp(argv[1], "answer") == 0)
+        rc = mturk_fixture_answer(argv[2], argv[3], &err);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", err.text);
+    return rc < 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -449,13 +464,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(places_have_books_of_their_own),
         cmocka_unit_test(a_plan_counts_what_is_missing_and_asks_nobody),
     };
-    error err = {0};
-    if (argc == 5 && strcmp(argv[1], "make") == 0) {
-        if (mturk_fixture_run(argv[2], strtoul(argv[3], NULL, 10),
-                              strtoul(argv[4], NULL, 10), &err) == 0)
-            return 0;
-        fprintf(stderr, "%s\n", err.text);
-        return 1;
-    }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return argc > 1 ? act(argc, argv) : cmocka_run_group_tests(tests, NULL, NULL);
 }
