@@ -224,7 +224,10 @@ int fitness_lm_new(objective **out, const experiment *e, scorer *c, error *err)
     fitness_lm *f = calloc(1, sizeof *f);
     if (!f)
         return error_memory(err, sizeof *f);
-    f->base = (objective){"model", fitness_cost, fitness_measure, fitness_free};
+    f->base = (objective){.name = "model",
+                          .cost = fitness_cost,
+                          .measure = fitness_measure,
+                          .free = fitness_free};
     f->experiment = e;
     f->scorer = c;
     *out = &f->base;
