@@ -25,8 +25,8 @@ typedef enum fitness_kind {
                    2016) */
     FITNESS_HUMAN, /* people judge the generated text */
     FITNESS_MIXED, /* people and the model: people_plan.model */
-    N_FITNESS_KINDS
 } fitness_kind;
+enum { N_FITNESS_KINDS = FITNESS_MIXED + 1 };
 
 typedef struct fitness_options {
     fitness_kind kind;

@@ -198,34 +198,17 @@ static int read_mixed(experiment *e, const yaml_node *map, error *err)
 
 static int check_people_keys(const yaml_node *map, bool mixed, error *err)
 {
-    static const char *const keys[] = {"kind",
-                                       "ask",
-                                       "question",
-                                       "instructions",
-                                       "ties",
-                                       "scale",
-                                       "shown",
-                                       "ratings",
-                                       "cents",
-                                       "poll",
-                                       "rating_seconds",
-                                       "crowd",
-                                       "quality",
-                                       "max_tokens",
-                                       "stop",
-                                       "temperature",
-                                       "top_k",
-                                       "top_p",
-                                       "repetition_penalty",
-                                       "sampling_seed",
-                                       "length_weight",
-                                       "fluency_weight",
-                                       "model",
-                                       "weight",
-                                       "screen",
-                                       "labels",
-                                       "per_token",
-                                       "calibrate"};
+    static const char *const keys[] = {
+        "kind",           "ask",           "question",
+        "instructions",   "ties",          "scale",
+        "shown",          "ratings",       "cents",
+        "rating_seconds", "poll",          "crowd",
+        "crowd_size",     "taste",         "quality",
+        "max_tokens",     "stop",          "temperature",
+        "top_k",          "top_p",         "repetition_penalty",
+        "sampling_seed",  "length_weight", "model",
+        "weight",         "screen",        "labels",
+        "per_token",      "calibrate"};
     enum { N_KEYS = sizeof keys / sizeof *keys, N_MIXED_ONLY = 6 };
     return check_keys(map, keys, mixed ? N_KEYS : N_KEYS - N_MIXED_ONLY,
                       mixed ? "a mixed fitness" : "a human fitness", err);
@@ -342,6 +325,7 @@ int experiment_dump_people(json_t *map, const experiment *e, error *err)
     TRY(put(map, "crowd", json_string(crowd_names[p->simulated]), err));
     TRY(put(map, "taste", json_string(taste_names[p->taste]), err));
     TRY(dump_question(map, p, err));
+    json_object_del(map, "fluency_weight");
     if (e->fitness.kind == FITNESS_MIXED)
         return dump_mixed(map, e, err);
     json_object_del(map, "per_token"); /* of the model's score alone */

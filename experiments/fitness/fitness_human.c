@@ -18,14 +18,12 @@ typedef struct fitness_human {
     store *store; /* NULL before it has joined a run */
     crowd *crowd;
     uint64_t run;
-    name_index open; /* tasks that this process has open */
 } fitness_human;
 
 static void human_free(objective *o)
 {
     fitness_human *f = (fitness_human *)o;
     crowd_close(f->crowd);
-    name_index_free(&f->open);
     free(f);
 }
 
@@ -189,26 +187,14 @@ static int update_state(fitness_human *f, size_t missing, bool waiting, error *e
     return 0;
 }
 
-/* Tasks of an earlier plan that nobody needs any more take no answers; `now` are open. */
-static int close_others(fitness_human *f, name_index *now, error *err)
-{
-    for (size_t i = 0; i < f->open.n; i++)
-        if (name_index_find(now, f->open.names[i]) == now->n)
-            TRY(crowd_close_task(f->crowd, f->open.names[i], err));
-    name_index_free(&f->open);
-    f->open = *now;
-    *now = (name_index){0};
-    return 0;
-}
-
 /* One transaction, so that raters see the old plan or the new one. */
-static int ask(fitness_human *f, panel *p, error *err)
+static int ask(fitness_human *f, panel *p, bool more, error *err)
 {
     name_index open = {0};
     TRY(crowd_begin(f->crowd, err));
-    int rc = p ? panel_ask(p, &open, err) : 0;
+    int rc = more ? panel_ask(p, &open, err) : 0;
     if (rc == 0)
-        rc = close_others(f, &open, err);
+        rc = panel_close_others(p, &open, err);
     if (rc == 0)
         rc = crowd_commit(f->crowd, err);
     else
@@ -262,7 +248,7 @@ static int gather(fitness_human *f, panel *p, error *err)
         size_t missing = panel_missing(p);
         if (missing == 0)
             return 1;
-        TRY(ask(f, p, err));
+        TRY(ask(f, p, true, err));
         TRY(update_state(f, missing, true, err));
         rc = f->experiment->people.simulated ? let_simulated_work(f, missing, err)
                                              : wait_for_people(f, err);
@@ -301,7 +287,7 @@ static int decide(fitness_human *f, panel *p, double *scores, error *err)
         return rc;
     TRY(panel_scores(p, scores, err));
     TRY(store_memo_put(f->store, key, scores, p->n_cells * sizeof *scores, err));
-    TRY(ask(f, NULL, err));
+    TRY(ask(f, p, false, err));
     TRY(update_state(f, 0, false, err));
     return 1;
 }

@@ -60,8 +60,8 @@ struct objective {
      * store before this returns. PENDING measurements charge nothing until they are
      * answered. */
     int (*measure)(objective *o, measurement *batch, size_t n, expense *out, error *err);
-    void (*free)(objective *o); /* releases o itself too */
-    const people_state *people; /* NULL: it asks nobody. Borrowed for its life */
+    void (*free)(objective *o);    /* releases o itself too */
+    const people_state *people;    /* NULL: it asks nobody. Borrowed for its life */
     void (*notice)(void *context); /* called when `people` has changed, NULL: nobody */
     void *notice_context;          /* looks; both belong to who runs it */
 };

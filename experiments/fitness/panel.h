@@ -68,9 +68,12 @@ int panel_add(panel *p, size_t who, size_t at, const char *said, const char *anc
 int panel_read(panel *p, error *err);
 /* Answers that are still wanted before the batch is decided. */
 size_t panel_missing(const panel *p);
-/* Put the tasks that would decide most, as many as answers are missing; ids of all that
- * are open afterwards go into *open (a set). */
+/* Put the tasks that would decide most, as many as answers are missing; their ids go into
+ * *open (a set). */
 int panel_ask(panel *p, name_index *open, error *err);
+/* Close all other tasks about outputs of this batch: those of an earlier plan, or of a
+ * process that was killed. */
+int panel_close_others(panel *p, const name_index *open, error *err);
 /* The score of every cell: for COMPARE and BEST the probability that people prefer it to
  * the seed's output, 0.5 for the same text; SCALE: the output's mean in the mixed model,
  * 0 for the lowest label and 1 for the highest; ACCEPT: (yes + 1) / (answers + 2). */

@@ -279,3 +279,44 @@ int panel_ask(panel *p, name_index *open, error *err)
         return ask_single(p, open, err);
     return ask_choices(p, open, err);
 }
+
+/* ---- No longer ---- */
+
+typedef struct closer {
+    const panel *panel;
+    const name_index *open;
+    name_index stale;
+} closer;
+
+static bool is_of_batch(const panel *p, const crowd_task *t)
+{
+    for (size_t i = 0; i < t->n_outputs; i++) {
+        size_t number = name_index_find(&p->ids, t->outputs[i]);
+        if (number == p->ids.n)
+            return false;
+        const struct panel_place *at = &p->places[number];
+        if (at->item >= p->groups[at->group].n_live)
+            return false;
+    }
+    return true;
+}
+
+static int note_stale(void *context, const crowd_task *t, error *err)
+{
+    closer *c = context;
+    size_t number;
+    if (!t->open || !is_of_batch(c->panel, t) ||
+        name_index_find(c->open, t->id) < c->open->n)
+        return 0;
+    return name_index_add(&c->stale, t->id, &number, err);
+}
+
+int panel_close_others(panel *p, const name_index *open, error *err)
+{
+    closer c = {.panel = p, .open = open};
+    int rc = crowd_each_task(p->crowd, 0, note_stale, &c, err);
+    for (size_t i = 0; rc == 0 && i < c.stale.n; i++)
+        rc = crowd_close_task(p->crowd, c.stale.names[i], err);
+    name_index_free(&c.stale);
+    return rc;
+}
