@@ -6,11 +6,11 @@
 
 #include "dense.h"
 
-enum { MAX_STEPS = 100, MAX_ROUNDS = 50, MAX_HALVINGS = 40 };
+enum { MAX_STEPS = 100, MAX_ROUNDS = 500, MAX_HALVINGS = 40 };
 /* A step that promises less of the log posterior than this is the last. */
 static const double enough = 1e-14;
 /* Reliabilities that move less than this have arrived. */
-static const double still = 1e-7;
+static const double still = 1e-6;
 
 preference_options preference_defaults(void)
 {
@@ -120,7 +120,7 @@ static bool take_step(preference_group *g, const double *r, double precision,
     return false;
 }
 
-/* Scoring steps to the mode, from where g->score stands; the covariance there. */
+/* Scoring steps to the mode, from where g->score stands. */
 static int fit_group(preference_group *g, const double *r, double precision, error *err)
 {
     double *slope = array_new(3 * g->n, sizeof *slope);
@@ -141,12 +141,22 @@ static int fit_group(preference_group *g, const double *r, double precision, err
             !take_step(g, r, precision, step, tried, &value))
             break;
     }
-    derive(g, r, precision, slope);
-    TRY_OUT(rc, dense_factor(g->covariance, err));
-    rc = dense_invert_factor(g->covariance, err);
 out:
     free(slope);
     return rc;
+}
+
+/* The covariance at the mode. */
+static int invert_group(preference_group *g, const double *r, double precision,
+                        error *err)
+{
+    double *slope = array_new(g->n, sizeof *slope);
+    if (!slope)
+        return error_memory(err, g->n * sizeof *slope);
+    derive(g, r, precision, slope);
+    free(slope);
+    TRY(dense_factor(g->covariance, err));
+    return dense_invert_factor(g->covariance, err);
 }
 
 /* ---- Raters ---- */
@@ -212,6 +222,8 @@ int preference_fit(preference_group *groups, size_t n, size_t n_raters,
         if (moved < still)
             break;
     }
+    for (size_t g = 0; rc == 0 && g < n; g++)
+        rc = invert_group(&groups[g], estimate ? r : NULL, precision, err);
     if (rc == 0 && reliability && n_raters)
         memcpy(reliability, r, n_raters * sizeof *r);
     free(r);
