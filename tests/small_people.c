@@ -58,6 +58,11 @@ int small_people_load(const char *dir, const char *const *set, size_t n, experim
     for (int i = 0; i < 20; i++)
         fprintf(f, "{\"input\": \"thing %d\"}\n", i);
     assert_int_equal(fclose(f), 0);
+    f = create(dir, "targets.jsonl");
+    for (int i = 0; i < 20; i++)
+        fprintf(f, "{\"input\": \"thing %d\", \"target\": \"%s\"}\n", i,
+                i % 3 ? "cold" : "tall");
+    assert_int_equal(fclose(f), 0);
     f = create(dir, "people.yaml");
     fprintf(f, yaml, absolute);
     assert_int_equal(fclose(f), 0);

@@ -5,10 +5,15 @@
 
 #include "../experiments/definition/experiment.h"
 
-/* Writes people.yaml and people.jsonl (rows without targets) to `dir` and loads them
- * with n changes. Two ratings are wanted, repeats and gold are off. */
+/* Writes people.yaml and people.jsonl (rows without targets; targets.jsonl has some) to
+ * `dir` and loads them with n changes. Two ratings are wanted, repeats and gold are off.
+ */
+#define SMALL_PEOPLE_TARGETS                                                             \
+    "data.file=targets.jsonl",                                                           \
+        "template='{{instruction}}{{mark}} {{input}} is {{target}}'"
+
 experiment *small_people_experiment(const char *dir, const char *const *set, size_t n);
-/* The same as bytes for a file that is to be wrong. */
+/* The same where it is to be wrong. */
 int small_people_load(const char *dir, const char *const *set, size_t n, experiment **out,
                       error *err);
 

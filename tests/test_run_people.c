@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <gsl/gsl_errno.h>
 
 #include "../experiments/runs/run.h"
 #include "crowd_fixture.h"
@@ -359,8 +362,51 @@ static void test_every_kind_of_question_leads_to_a_verdict(void **state)
     }
 }
 
+static void test_mixed_weighs_the_models_score(void **state)
+{
+    (void)state;
+    const char *const sets[][4] = {
+        {SMALL_PEOPLE_TARGETS, "fitness.kind=mixed", "fitness.weight=0"},
+        {SMALL_PEOPLE_TARGETS, "fitness.kind=mixed", "fitness.weight=0.7"}};
+    run_record *r[2];
+    for (size_t i = 0; i < 2; i++) {
+        char *dir = scratch_new();
+        size_t waits;
+        r[i] = whole_run(dir, sets[i], 4, &waits);
+        assert_int_equal(r[i]->status, RUN_FINISHED);
+        assert_true(r[i]->has_verdict);
+        assert_true(fabs(r[i]->verdict.seed.score - 0.5) < 1e-12);
+        scratch_remove(dir);
+    }
+    /* The first generation is the same; what it is worth is not. */
+    assert_true(r[0]->candidates[1].value != r[1]->candidates[1].value);
+    run_record_free(r[0]);
+    run_record_free(r[1]);
+}
+
+static void test_a_screen_keeps_what_the_model_likes_least_from_people(void **state)
+{
+    (void)state;
+    const char *set[] = {SMALL_PEOPLE_TARGETS, "fitness.kind=mixed",
+                         "fitness.screen=0.4"};
+    char *dir = scratch_new();
+    size_t waits, screened = 0, measured = 0;
+    run_record *r = whole_run(dir, set, 4, &waits);
+    assert_int_equal(r->status, RUN_FINISHED);
+    assert_string_not_equal(r->candidates[0].state, "failed"); /* the seed is shown */
+    for (size_t i = 0; i < r->n_candidates; i++) {
+        screened += strcmp(r->candidates[i].state, "failed") == 0;
+        measured += r->candidates[i].n > 0;
+    }
+    assert_true(screened >= 3);
+    assert_true(measured >= 3);
+    run_record_free(r);
+    scratch_remove(dir);
+}
+
 int main(int argc, char **argv)
 {
+    gsl_set_error_handler_off(); /* as lamarck does */
     if (argc == 4 && strcmp(argv[1], "child") == 0)
         return child_main(argv[2], argv[3][0] == '1');
     const struct CMUnitTest tests[] = {
@@ -374,6 +420,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_simulated_crowd_finishes_by_itself_and_says_so),
         cmocka_unit_test(test_a_simulated_crowd_that_is_too_small_is_an_error),
         cmocka_unit_test(test_every_kind_of_question_leads_to_a_verdict),
+        cmocka_unit_test(test_mixed_weighs_the_models_score),
+        cmocka_unit_test(test_a_screen_keeps_what_the_model_likes_least_from_people),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "crowd_simulated.h"
+#include "model_part.h"
 #include "panel.h"
 #include "sheet.h"
 
@@ -13,6 +14,7 @@ typedef struct fitness_human {
     objective base; /* first, so that one pointer is both */
     const experiment *experiment;
     scorer *scorer;
+    model_part *model; /* of a mixed fitness; else NULL */
     const volatile int *interrupt;
     people_state state;
     store *store; /* NULL before it has joined a run */
@@ -24,6 +26,7 @@ static void human_free(objective *o)
 {
     fitness_human *f = (fitness_human *)o;
     crowd_close(f->crowd);
+    model_part_close(f->model);
     free(f);
 }
 
@@ -109,15 +112,26 @@ static int price(const fitness_human *f, const outputs *o, expense *out, error *
     return rc;
 }
 
-static int human_cost(objective *o, const measurement *batch, size_t n, expense *out,
-                      error *err)
+static int price_all(fitness_human *f, const measurement *batch, size_t n, expense *out,
+                     error *err)
 {
-    fitness_human *f = (fitness_human *)o;
     outputs said;
+    expense scored = {0};
     TRY(outputs_new(f, batch, n, &said, err));
     int rc = price(f, &said, out, err);
     outputs_free(&said);
+    if (rc == 0 && f->model)
+        rc = model_part_cost(f->model, batch, n, &scored, err);
+    out->tokens += scored.tokens;
+    if (scored.evaluations > out->evaluations)
+        out->evaluations = scored.evaluations;
     return rc;
+}
+
+static int human_cost(objective *o, const measurement *batch, size_t n, expense *out,
+                      error *err)
+{
+    return price_all((fitness_human *)o, batch, n, out, err);
 }
 
 uint64_t fitness_human_ratings(const experiment *e, uint64_t evaluations)
@@ -131,7 +145,7 @@ uint64_t fitness_human_ratings(const experiment *e, uint64_t evaluations)
 /* ---- What people are asked ---- */
 
 /* Every cell, candidate by candidate; those that failed said nothing. */
-static int fill_panel(const outputs *o, panel *p, error *err)
+static int add_cells(const outputs *o, panel *p, error *err)
 {
     const sheet_part *parts = o->sheet.parts;
     for (size_t i = 0; i < o->n; i++)
@@ -142,6 +156,18 @@ static int fill_panel(const outputs *o, panel *p, error *err)
             TRY(panel_add(p, i, x, said, anchor, err));
         }
     return 0;
+}
+
+static int fill_panel(const fitness_human *f, const outputs *o, panel *p, error *err)
+{
+    TRY(crowd_begin(f->crowd, err));
+    int rc = panel_new(p, f->experiment, f->crowd, err);
+    if (rc == 0)
+        rc = add_cells(o, p, err);
+    if (rc == 0)
+        return crowd_commit(f->crowd, err);
+    crowd_rollback(f->crowd);
+    return rc;
 }
 
 /* Names a decision by all that it is about: which run asked what about which outputs. */
@@ -317,9 +343,7 @@ static int judge_outputs(fitness_human *f, const outputs *o, measurement *batch,
 {
     panel p = {0};
     double *scores = NULL;
-    int rc = panel_new(&p, f->experiment, f->crowd, err);
-    if (rc == 0)
-        rc = fill_panel(o, &p, err);
+    int rc = fill_panel(f, o, &p, err);
     if (rc == 0 && !(scores = array_new(p.n_cells, sizeof *scores)))
         rc = error_memory(err, p.n_cells * sizeof *scores);
     if (rc == 0)
@@ -331,29 +355,87 @@ static int judge_outputs(fitness_human *f, const outputs *o, measurement *batch,
     return rc < 0 ? rc : 0;
 }
 
+/* Generate, and ask. */
+static int measure_people(fitness_human *f, measurement *batch, size_t n, expense *spent,
+                          error *err)
+{
+    outputs said;
+    TRY(outputs_new(f, batch, n, &said, err));
+    int rc = 0;
+    said.texts = array_new(said.sheet.contexts.n, sizeof *said.texts);
+    if (!said.texts)
+        rc = error_memory(err, said.sheet.contexts.n * sizeof *said.texts);
+    if (rc == 0)
+        rc = scorer_generate(f->scorer, said.sheet.contexts.rows, said.sheet.contexts.n,
+                             &f->experiment->fitness.generation, said.texts, spent, err);
+    if (rc == 0)
+        rc = judge_outputs(f, &said, batch, err);
+    outputs_free(&said);
+    return rc;
+}
+
+/* What people say of those whom the model leaves, weighed with what it says itself. */
+static int mix(fitness_human *f, measurement *batch, size_t n, double *of_people,
+               measurement *shown, expense *spent, error *err)
+{
+    const people_plan *p = &f->experiment->people;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (batch[i].status != FITNESS_DONE)
+            continue;
+        shown[count] = batch[i];
+        shown[count++].scores = of_people;
+        of_people += batch[i].n;
+    }
+    TRY(measure_people(f, shown, count, spent, err));
+    double weight = p->screen > 0 ? 1 : p->weight;
+    for (size_t i = 0, at = 0; i < n; i++) {
+        if (batch[i].status != FITNESS_DONE)
+            continue;
+        const measurement *m = &shown[at++];
+        batch[i].status = m->status;
+        batch[i].penalty = m->penalty;
+        memcpy(batch[i].reason, m->reason, sizeof m->reason);
+        for (size_t k = 0; m->status == FITNESS_DONE && k < m->n; k++)
+            batch[i].scores[k] =
+                weight * m->scores[k] + (1 - weight) * batch[i].scores[k];
+    }
+    return 0;
+}
+
+static int measure_mixed(fitness_human *f, measurement *batch, size_t n, expense *spent,
+                         error *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += batch[i].n;
+    double *of_people = array_new(total, sizeof *of_people);
+    measurement *shown = array_new(n, sizeof *shown);
+    int rc = of_people && shown ? 0 : error_memory(err, total * sizeof *of_people);
+    if (rc == 0)
+        rc = model_part_measure(f->model, batch, n, spent, err);
+    if (rc == 0)
+        rc = model_part_screen(f->model, batch, n, err);
+    if (rc == 0)
+        rc = mix(f, batch, n, of_people, shown, spent, err);
+    free(of_people);
+    free(shown);
+    return rc;
+}
+
 static int human_measure(objective *o, measurement *batch, size_t n, expense *out,
                          error *err)
 {
     fitness_human *f = (fitness_human *)o;
-    outputs said;
     expense most = {0}, spent = {0};
     if (!f->crowd)
         return error_set(err, E_ARGUMENT, "nobody can be asked before the run exists");
-    TRY(outputs_new(f, batch, n, &said, err));
-    int rc = price(f, &said, &most, err);
-    if (rc == 0 && !(said.texts = array_new(said.sheet.contexts.n, sizeof(char *))))
-        rc = error_memory(err, said.sheet.contexts.n * sizeof(char *));
-    if (rc == 0)
-        rc = scorer_generate(f->scorer, said.sheet.contexts.rows, said.sheet.contexts.n,
-                             &f->experiment->fitness.generation, said.texts, &spent, err);
-    if (rc == 0)
-        rc = judge_outputs(f, &said, batch, err);
-    if (rc == 0) {
-        spent.evaluations = most.evaluations;
-        *out = spent;
-    }
-    outputs_free(&said);
-    return rc;
+    TRY(price_all(f, batch, n, &most, err)); /* before anything of it is paid */
+    TRY(f->model ? measure_mixed(f, batch, n, &spent, err)
+                 : measure_people(f, batch, n, &spent, err));
+    spent.evaluations = most.evaluations;
+    *out = spent;
+    return 0;
 }
 
 /* ---- Life ---- */
@@ -373,6 +455,13 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
     f->scorer = c;
     f->interrupt = interrupt;
     f->state.simulated = e->people.simulated;
+    if (e->fitness.kind == FITNESS_MIXED) {
+        int rc = model_part_open(&f->model, e, c, err);
+        if (rc < 0) {
+            free(f);
+            return rc;
+        }
+    }
     *out = &f->base;
     return 0;
 }
