@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../rater/crowd_sql.h"
+
 static void ok(int rc, const error *err)
 {
     if (rc < 0)
@@ -161,4 +163,46 @@ crowd_counts counts_of(crowd *c)
     error err = {0};
     ok(crowd_count(c, &n, &err), &err);
     return n;
+}
+
+/* Each must give no row. */
+static const char *const recounts[] = {
+    "SELECT t.n FROM crowd_task t WHERE done <> (SELECT count(*) FROM crowd_rating g JOIN"
+    " crowd_rater r ON r.id = g.rater WHERE g.task = t.n AND g.withdrawn = 0 AND g.gold ="
+    " 0 AND g.repeat = 0 AND g.fast = 0 AND r.excluded = 0)",
+    "SELECT t.n FROM crowd_task t WHERE leased <> (SELECT count(*) FROM crowd_assignment"
+    " WHERE task = t.n AND lease_until IS NOT NULL)",
+    "SELECT 1 FROM crowd_state WHERE n_tasks <> (SELECT count(*) FROM crowd_task) OR"
+    " n_open <> (SELECT count(*) FROM crowd_task WHERE gold IS NULL AND closed = 0 AND"
+    " done < wanted) OR missing <> (SELECT total(wanted - done) FROM crowd_task WHERE"
+    " gold IS NULL AND closed = 0 AND done < wanted)",
+    "SELECT id FROM crowd_rater r WHERE n <> (SELECT count(*) FROM crowd_rating WHERE"
+    " rater = r.id AND withdrawn = 0) OR withdrawn <> (SELECT count(*) FROM crowd_rating"
+    " WHERE rater = r.id AND withdrawn = 1) OR good <> (SELECT count(*) FROM crowd_rating"
+    " WHERE rater = r.id AND withdrawn = 0 AND gold = 0 AND repeat = 0 AND fast = 0)",
+    "SELECT id FROM crowd_rater r WHERE gold <> (SELECT total(gold) FROM crowd_rating"
+    " WHERE rater = r.id AND withdrawn = 0) OR gold_right <> (SELECT total(gold AND"
+    " passed) FROM crowd_rating WHERE rater = r.id AND withdrawn = 0) OR repeats <>"
+    " (SELECT total(repeat) FROM crowd_rating WHERE rater = r.id AND withdrawn = 0) OR"
+    " repeats_agree <> (SELECT total(repeat AND passed) FROM crowd_rating WHERE rater ="
+    " r.id AND withdrawn = 0)",
+    "SELECT id FROM crowd_rater r WHERE fast <> (SELECT total(fast) FROM crowd_rating"
+    " WHERE rater = r.id AND withdrawn = 0) OR late <> (SELECT total(late) FROM"
+    " crowd_rating WHERE rater = r.id AND withdrawn = 0) OR simulated <> (SELECT"
+    " total(simulated) FROM crowd_rating WHERE rater = r.id AND withdrawn = 0)",
+    "SELECT id FROM crowd_rater r WHERE open_answered <> (SELECT count(DISTINCT g.task)"
+    " FROM crowd_rating g JOIN crowd_task t ON t.n = g.task WHERE g.rater = r.id AND"
+    " g.withdrawn = 0 AND t.gold IS NULL AND t.closed = 0 AND t.done < t.wanted)",
+};
+
+void assert_counters_hold(crowd *c)
+{
+    for (size_t i = 0; i < sizeof recounts / sizeof *recounts; i++) {
+        sqlite3_stmt *q = NULL;
+        if (sqlite3_prepare_v2(c->file.db, recounts[i], -1, &q, NULL) != SQLITE_OK)
+            fail_msg("%s", sqlite3_errmsg(c->file.db));
+        if (sqlite3_step(q) != SQLITE_DONE)
+            fail_msg("row %lld: %s", (long long)sqlite3_column_int64(q, 0), recounts[i]);
+        sqlite3_finalize(q);
+    }
 }

@@ -35,5 +35,7 @@ int submit(crowd *c, const char *token, int answer, int64_t now);
 /* The place at which `output` is shown. */
 int place_of(const assignment *a, const char *output);
 crowd_counts counts_of(crowd *c);
+/* Every counter of the tables is what a recount gives. */
+void assert_counters_hold(crowd *c);
 
 #endif
