@@ -23,7 +23,9 @@
  * summary  3 times the share of its content words that are in the context, plus 1.5 times
  *          the share of the context's content words that it has (a third is enough), plus
  *          1 for 8 to 30 words (less in proportion outside), plus 0.5 if it ends a
- *          sentence; nothing at all for nothing said. */
+ *          sentence; nothing at all for nothing said.
+ *
+ * Whatever the taste, 4 less for a text in which no word has two different letters. */
 typedef enum taste { TASTE_NAMES, TASTE_PROSE, TASTE_SUMMARY, N_TASTES } taste;
 extern const char *const taste_names[N_TASTES];
 

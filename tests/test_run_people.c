@@ -19,6 +19,7 @@
 
 #include <gsl/gsl_errno.h>
 
+#include "../experiments/fitness/gold.h"
 #include "../experiments/runs/run.h"
 #include "crowd_fixture.h"
 #include "fixture.h"
@@ -244,6 +245,76 @@ static void test_late_and_double_ratings_change_nothing(void **state)
     scratch_remove(other);
 }
 
+/* ---- Gold ---- */
+
+static void test_spoilt_texts_are_what_nobody_would_prefer(void **state)
+{
+    (void)state;
+    text t = {0};
+    size_t n = 0;
+    error err = {0};
+    assert_int_equal(gold_spoil("Mira, Zoë (12), of Älmhult", &t, &n, &err), 0);
+    assert_string_equal(t.s, "xxxx, xxx (12), xx xxxxxxx");
+    assert_int_equal(n, 3);
+    text_free(&t);
+}
+
+/* 8 answers of a rater: by what is spoilt, or always for that. */
+static void answer_gold(crowd *c, const char *name, bool reads)
+{
+    int64_t rater = rater_named(c, name);
+    for (int i = 0; i < 8; i++) {
+        assignment a;
+        error err = {0};
+        int rc = crowd_assign(c, rater, morning, &a, &err);
+        if (rc == ASSIGN_EXCLUDED || rc == ASSIGN_NOTHING)
+            return;
+        assert_int_equal(rc, ASSIGN_GIVEN);
+        bool first = strstr(a.shown[0], "xxx") != NULL;
+        assert_int_equal(submit(c, a.token, reads == first, morning), SUBMIT_RECORDED);
+        assignment_free(&a);
+    }
+}
+
+static void test_raters_who_do_not_look_are_found(void **state)
+{
+    (void)state;
+    const question_kind kinds[] = {QUESTION_COMPARE, QUESTION_BEST};
+    for (size_t k = 0; k < 2; k++) {
+        char *dir = scratch_new();
+        experiment *e = small_people_experiment(dir, NULL, 0);
+        e->people.question.kind = kinds[k];
+        crowd *c = crowd_in(dir);
+        quality_rules rules = quality_defaults();
+        rules.gold_share = 0.9;
+        rules.repeat_share = 0;
+        set_rules(c, &rules);
+        panel p = {0};
+        error err = {0};
+        assert_int_equal(panel_new(&p, e, c, &err), 0);
+        for (size_t i = 0; i < 5; i++)
+            assert_int_equal(gold_put(&p, i, "A lighthouse stood there.", &err), 1);
+        assert_int_equal(gold_put(&p, 5, "No 12.", &err), 0); /* too little to spoil */
+        char other[SHA256_HEX], id[SHA256_HEX];
+        put_question(c, QUESTION_COMPARE, other);
+        for (size_t i = 0; i < 8; i++) /* gold comes between other questions */
+            put_task(c, other, QUESTION_COMPARE, i, 5, id);
+        answer_gold(c, "reads", true);
+        answer_gold(c, "clicks", false);
+        rater_quality *q = NULL;
+        size_t n = 0;
+        assert_int_equal(crowd_raters(c, &q, &n, &err), 0);
+        assert_int_equal(n, 2);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(q[i].excluded, strcmp(q[i].name, "clicks") == 0);
+        rater_quality_free(q, n);
+        panel_free(&p);
+        crowd_close(c);
+        experiment_free(e);
+        scratch_remove(dir);
+    }
+}
+
 /* ---- Kills ---- */
 
 static int child_main(const char *dir, bool begun)
@@ -416,6 +487,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_interrupt_ends_the_polling_and_keeps_all),
         cmocka_unit_test(test_every_rating_is_about_what_was_shown),
         cmocka_unit_test(test_late_and_double_ratings_change_nothing),
+        cmocka_unit_test(test_spoilt_texts_are_what_nobody_would_prefer),
+        cmocka_unit_test(test_raters_who_do_not_look_are_found),
         cmocka_unit_test(test_killed_anywhere_it_ends_the_same),
         cmocka_unit_test(test_a_simulated_crowd_finishes_by_itself_and_says_so),
         cmocka_unit_test(test_a_simulated_crowd_that_is_too_small_is_an_error),

@@ -44,6 +44,7 @@ typedef struct fitness_options {
 typedef struct people_plan {
     question question;
     template_text shown;   /* beside the outputs: text and fields of the row */
+    size_t gold;           /* questions with a known answer, see fitness/gold.h */
     size_t ratings;        /* wanted per candidate and example */
     double cents;          /* per rating, for estimates and bills */
     double rating_seconds; /* that one is expected to take */

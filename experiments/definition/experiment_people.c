@@ -12,6 +12,7 @@
 static const setting settings[] = {
     PEOPLE("ties", SETTING_SWITCH, question.ties, 0, 0),
     PEOPLE("ratings", SETTING_SIZE, ratings, 1, 1000),
+    PEOPLE("gold", SETTING_SIZE, gold, 0, 1000),
     PEOPLE("cents", SETTING_REAL, cents, 0, 1e6),
     PEOPLE("rating_seconds", SETTING_REAL, rating_seconds, 0, 1e6),
     PEOPLE("crowd_size", SETTING_SIZE, crowd_size, 1, 100000),
@@ -161,6 +162,9 @@ static int read_rules(people_plan *p, const yaml_node *map, error *err)
     const yaml_node *node = yaml_get(map, "quality");
     const char *keys[N_RULES];
     p->rules = quality_defaults();
+    /* A search brings outputs ever closer to each other, and about those an honest rater
+     * contradicts himself: repeats would exclude whom gold would not. */
+    p->rules.repeat_share = 0;
     if (!node)
         return 0;
     for (size_t i = 0; i < N_RULES; i++)
@@ -198,17 +202,21 @@ static int read_mixed(experiment *e, const yaml_node *map, error *err)
 
 static int check_people_keys(const yaml_node *map, bool mixed, error *err)
 {
-    static const char *const keys[] = {
-        "kind",           "ask",           "question",
-        "instructions",   "ties",          "scale",
-        "shown",          "ratings",       "cents",
-        "rating_seconds", "poll",          "crowd",
-        "crowd_size",     "taste",         "quality",
-        "max_tokens",     "stop",          "temperature",
-        "top_k",          "top_p",         "repetition_penalty",
-        "sampling_seed",  "length_weight", "model",
-        "weight",         "screen",        "labels",
-        "per_token",      "calibrate"};
+    static const char *const keys[] = {"kind",          "ask",
+                                       "question",      "instructions",
+                                       "ties",          "scale",
+                                       "shown",         "ratings",
+                                       "cents",         "rating_seconds",
+                                       "poll",          "crowd",
+                                       "crowd_size",    "taste",
+                                       "gold",          "quality",
+                                       "max_tokens",    "stop",
+                                       "temperature",   "top_k",
+                                       "top_p",         "repetition_penalty",
+                                       "sampling_seed", "length_weight",
+                                       "model",         "weight",
+                                       "screen",        "labels",
+                                       "per_token",     "calibrate"};
     enum { N_KEYS = sizeof keys / sizeof *keys, N_MIXED_ONLY = 6 };
     return check_keys(map, keys, mixed ? N_KEYS : N_KEYS - N_MIXED_ONLY,
                       mixed ? "a mixed fitness" : "a human fitness", err);
@@ -221,6 +229,7 @@ int experiment_read_people(experiment_reader *r, const yaml_node *map, error *er
     bool mixed = e->fitness.kind == FITNESS_MIXED;
     size_t who = 0, liked = TASTE_PROSE;
     p->ratings = 3;
+    p->gold = 5;
     p->rating_seconds = 10;
     p->crowd_size = 20;
     TRY(check_people_keys(map, mixed, err));

@@ -6,9 +6,10 @@
 #include <time.h>
 
 #include "crowd_simulated.h"
+#include "gold.h"
 #include "model_part.h"
+#include "outputs.h"
 #include "panel.h"
-#include "sheet.h"
 
 typedef struct fitness_human {
     objective base; /* first, so that one pointer is both */
@@ -21,6 +22,7 @@ typedef struct fitness_human {
     crowd *crowd;
     uint64_t run;
     double poll_seconds;
+    size_t n_gold; /* put by this process */
 } fitness_human;
 
 static void human_free(objective *o)
@@ -31,72 +33,13 @@ static void human_free(objective *o)
     free(f);
 }
 
-/* ---- Outputs ---- */
-
-/* A batch beside which the seed answers every example of it: the last measurement. */
-typedef struct outputs {
-    measurement *of; /* n + 1 */
-    size_t n;
-    size_t *examples; /* of the seed, without repeats; owned */
-    size_t *seed_at;  /* by data row: place in those */
-    sheet sheet;
-    char **texts;
-} outputs;
-
-static void outputs_free(outputs *o)
-{
-    for (size_t i = 0; o->texts && i < o->sheet.contexts.n; i++)
-        free(o->texts[i]);
-    free(o->texts);
-    sheet_free(&o->sheet);
-    free(o->of);
-    free(o->examples);
-    free(o->seed_at);
-}
-
-static int list_outputs(const fitness_human *f, const measurement *batch, size_t n,
-                        outputs *o, error *err)
-{
-    size_t rows = f->experiment->data->n, count = 0;
-    o->n = n;
-    o->of = array_new(n + 1, sizeof *o->of);
-    o->examples = array_new(rows, sizeof *o->examples);
-    o->seed_at = array_new(rows, sizeof *o->seed_at);
-    if (!o->of || !o->examples || !o->seed_at)
-        return error_memory(err, rows * sizeof *o->examples);
-    for (size_t i = 0; i < n; i++) {
-        o->of[i] = batch[i];
-        for (size_t k = 0; k < batch[i].n; k++)
-            o->seed_at[batch[i].examples[k]] = 1;
-    }
-    for (size_t x = 0; x < rows; x++)
-        if (o->seed_at[x]) {
-            o->seed_at[x] = count;
-            o->examples[count++] = x;
-        }
-    o->of[n] = (measurement){
-        .genome = &f->experiment->seeds[0], .examples = o->examples, .n = count};
-    return 0;
-}
-
-static int outputs_new(const fitness_human *f, const measurement *batch, size_t n,
-                       outputs *o, error *err)
-{
-    sheet_maker maker = {f->experiment, model_tokenizer(scorer_model(f->scorer)),
-                         scorer_window(f->scorer)};
-    *o = (outputs){0};
-    int rc = list_outputs(f, batch, n, o, err);
-    if (rc == 0)
-        rc = sheet_new(&o->sheet, &maker, o->of, n + 1, err);
-    if (rc == 0 && o->sheet.parts[n].failed)
-        rc = error_set(err, E_LIMIT, "the seed prompt cannot answer: %s",
-                       o->sheet.parts[n].reason);
-    if (rc < 0)
-        outputs_free(o);
-    return rc;
-}
-
 /* ---- Prices ---- */
+
+static int said_new(const fitness_human *f, const measurement *batch, size_t n,
+                    outputs *out, error *err)
+{
+    return outputs_new(f->experiment, f->scorer, batch, n, out, err);
+}
 
 static int price(const fitness_human *f, const outputs *o, expense *out, error *err)
 {
@@ -118,7 +61,7 @@ static int price_all(fitness_human *f, const measurement *batch, size_t n, expen
 {
     outputs said;
     expense scored = {0};
-    TRY(outputs_new(f, batch, n, &said, err));
+    TRY(said_new(f, batch, n, &said, err));
     int rc = price(f, &said, out, err);
     outputs_free(&said);
     if (rc == 0 && f->model)
@@ -159,12 +102,27 @@ static int add_cells(const outputs *o, panel *p, error *err)
     return 0;
 }
 
-static int fill_panel(const fitness_human *f, const outputs *o, panel *p, error *err)
+/* From the seed's first outputs, so that there is gold before anybody is asked. */
+static int add_gold(fitness_human *f, const outputs *o, panel *p, error *err)
+{
+    const measurement *seed = &o->of[o->n];
+    size_t first = o->sheet.parts[o->n].first_pair;
+    for (size_t k = 0; k < seed->n && f->n_gold < f->experiment->people.gold; k++) {
+        int rc = gold_put(p, seed->examples[k], o->texts[first + k], err);
+        TRY(rc);
+        f->n_gold += (size_t)rc;
+    }
+    return 0;
+}
+
+static int fill_panel(fitness_human *f, const outputs *o, panel *p, error *err)
 {
     TRY(crowd_begin(f->crowd, err));
     int rc = panel_new(p, f->experiment, f->crowd, err);
     if (rc == 0)
         rc = add_cells(o, p, err);
+    if (rc == 0)
+        rc = add_gold(f, o, p, err);
     if (rc == 0)
         return crowd_commit(f->crowd, err);
     crowd_rollback(f->crowd);
@@ -202,7 +160,7 @@ static int update_state(fitness_human *f, size_t missing, bool waiting, error *e
     if (!s->waiting || s->asked < missing)
         s->asked = missing;
     *s = (people_state){.waiting = waiting,
-                        .simulated = c.simulated > 0,
+                        .simulated = c.simulated > 0 || f->experiment->people.simulated,
                         .asked = s->asked,
                         .missing = missing,
                         .ratings = c.ratings,
@@ -361,7 +319,7 @@ static int measure_people(fitness_human *f, measurement *batch, size_t n, expens
                           error *err)
 {
     outputs said;
-    TRY(outputs_new(f, batch, n, &said, err));
+    TRY(said_new(f, batch, n, &said, err));
     int rc = 0;
     said.texts = array_new(said.sheet.contexts.n, sizeof *said.texts);
     if (!said.texts)
