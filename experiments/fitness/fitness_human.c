@@ -193,18 +193,31 @@ static bool interrupted(const fitness_human *f)
     return f->interrupt && *f->interrupt;
 }
 
-/* 1: look again; 0: nobody waits here. */
-static int wait_for_people(const fitness_human *f, error *err)
+static int sleep_until(const fitness_human *f, double until, error *err)
 {
     static const double look_seconds = 0.1; /* how soon Ctrl-C is heard */
-    double until = clock_seconds() + f->poll_seconds;
-    if (f->poll_seconds <= 0)
-        return 0;
     while (clock_seconds() < until && !interrupted(f))
         nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * look_seconds)}, NULL);
     if (interrupted(f))
         return error_set(err, E_INTERRUPTED, "stopped by the user");
-    return 1;
+    return 0;
+}
+
+static bool is_news(const crowd_counts *a, const crowd_counts *b)
+{
+    return a->ratings != b->ratings || a->withdrawn != b->withdrawn ||
+           a->counted != b->counted || a->excluded != b->excluded;
+}
+
+/* 1: there is something new to read; 0: nobody waits here. */
+static int wait_for_people(const fitness_human *f, const crowd_counts *read, error *err)
+{
+    crowd_counts now = *read;
+    while (f->poll_seconds > 0 && !is_news(read, &now)) {
+        TRY(sleep_until(f, clock_seconds() + f->poll_seconds, err));
+        TRY(crowd_count(f->crowd, &now, err));
+    }
+    return f->poll_seconds > 0;
 }
 
 /* A quarter of what is missing at a time, so that what is asked next can follow from what
@@ -229,6 +242,8 @@ static int let_simulated_work(fitness_human *f, size_t missing, error *err)
 static int gather(fitness_human *f, panel *p, error *err)
 {
     for (int rc = 1; rc == 1;) {
+        crowd_counts read; /* before reading, so that nothing can slip in between */
+        TRY(crowd_count(f->crowd, &read, err));
         TRY(panel_read(p, err));
         size_t missing = panel_missing(p);
         if (missing == 0)
@@ -236,7 +251,7 @@ static int gather(fitness_human *f, panel *p, error *err)
         TRY(ask(f, p, true, err));
         TRY(update_state(f, missing, true, err));
         rc = f->experiment->people.simulated ? let_simulated_work(f, missing, err)
-                                             : wait_for_people(f, err);
+                                             : wait_for_people(f, &read, err);
         TRY(rc);
     }
     return 0;
@@ -259,12 +274,22 @@ static int recall(const fitness_human *f, const char *key, const panel *p, doubl
     return rc;
 }
 
+/* A process that was killed after its last decision may have left tasks of it open. */
+static int close_leftovers(fitness_human *f, panel *p, error *err)
+{
+    crowd_counts c;
+    TRY(crowd_count(f->crowd, &c, err));
+    return c.open_tasks ? ask(f, p, false, err) : 0;
+}
+
 /* 1: *scores are what was decided, now or before; 0: pending. */
 static int decide(fitness_human *f, panel *p, double *scores, error *err)
 {
     char key[SHA256_HEX];
     TRY(decision_key(f, p, key, err));
     int rc = recall(f, key, p, scores, err);
+    if (rc == 1)
+        TRY(close_leftovers(f, p, err));
     if (rc != 0)
         return rc;
     rc = gather(f, p, err);
