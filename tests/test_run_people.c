@@ -121,25 +121,42 @@ static void test_asking_again_without_answers_changes_nothing(void **state)
     scratch_remove(dir);
 }
 
-/* People answer while the run stays alive: it looks again by itself. */
+/* People answer while the run stays alive, once it has had a while to prepare: it looks
+ * again by itself. */
+typedef struct onlooker {
+    const char *dir;
+    size_t n_waits, prepared;
+} onlooker;
+
 static void answer_when_it_waits(void *context, const run_progress *p)
 {
-    if (p->people && p->people->waiting)
-        scripted_crowd(context, morning);
+    onlooker *o = context;
+    if (!p->people || !p->people->waiting || p->people->fresh)
+        return;
+    o->prepared = p->people->prepared;
+    if (++o->n_waits % 5 == 0)
+        scripted_crowd(o->dir, morning);
 }
 
-static void test_polling_it_needs_no_second_process(void **state)
+static void test_polling_it_prepares_and_ends_the_same(void **state)
 {
     (void)state;
-    const char *set[] = {"fitness.poll=0.001"};
-    char *dir = scratch_new();
-    run_options options = {.watch = answer_when_it_waits, .context = dir};
-    begin(dir, set, 1, &options);
+    char *dir = scratch_new(), *other = scratch_new();
+    size_t waits;
+    run_record *stopped = whole_run(other, NULL, 0, &waits);
+    onlooker o = {.dir = dir};
+    run_options options = {
+        .watch = answer_when_it_waits, .context = &o, .poll_seconds = 0.002};
+    begin(dir, NULL, 0, &options);
     run_record *r = read_run(dir, 0);
-    assert_int_equal(r->status, RUN_FINISHED);
-    assert_true(r->has_verdict);
+    assert_true(o.n_waits > 10);
+    assert_true(o.prepared >= 12); /* the seed on the last two splits at the least */
+    /* The same to the last bit, and at the same price. */
+    assert_same_run(stopped, r, true);
+    run_record_free(stopped);
     run_record_free(r);
     scratch_remove(dir);
+    scratch_remove(other);
 }
 
 static volatile int stop_now;
@@ -483,7 +500,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_waits_without_a_process_and_ends_with_a_verdict),
         cmocka_unit_test(test_asking_again_without_answers_changes_nothing),
-        cmocka_unit_test(test_polling_it_needs_no_second_process),
+        cmocka_unit_test(test_polling_it_prepares_and_ends_the_same),
         cmocka_unit_test(test_an_interrupt_ends_the_polling_and_keeps_all),
         cmocka_unit_test(test_every_rating_is_about_what_was_shown),
         cmocka_unit_test(test_late_and_double_ratings_change_nothing),

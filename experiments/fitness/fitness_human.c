@@ -10,12 +10,15 @@
 #include "model_part.h"
 #include "outputs.h"
 #include "panel.h"
+#include "prepare.h"
 
 typedef struct fitness_human {
     objective base; /* first, so that one pointer is both */
     const experiment *experiment;
     scorer *scorer;
-    model_part *model; /* of a mixed fitness; else NULL */
+    model_part *model;  /* of a mixed fitness; else NULL */
+    preparer *preparer; /* once it has joined a run in which it waits; else NULL */
+    size_t n_prepared;
     const volatile int *interrupt;
     people_state state;
     store *store; /* NULL before it has joined a run */
@@ -29,6 +32,7 @@ static void human_free(objective *o)
 {
     fitness_human *f = (fitness_human *)o;
     crowd_close(f->crowd);
+    preparer_close(f->preparer);
     model_part_close(f->model);
     free(f);
 }
@@ -151,24 +155,32 @@ static int decision_key(const fitness_human *f, const panel *p, char key[SHA256_
 
 /* ---- Asking ---- */
 
+static void notify(const fitness_human *f)
+{
+    if (f->base.notice)
+        f->base.notice(f->base.notice_context);
+}
+
 /* Let all know how it stands. */
 static int update_state(fitness_human *f, size_t missing, bool waiting, error *err)
 {
     crowd_counts c;
     TRY(crowd_count(f->crowd, &c, err));
     people_state *s = &f->state;
-    if (!s->waiting || s->asked < missing)
+    bool fresh = waiting && !s->waiting;
+    if (fresh || s->asked < missing)
         s->asked = missing;
     *s = (people_state){.waiting = waiting,
+                        .fresh = fresh,
                         .simulated = c.simulated > 0 || f->experiment->people.simulated,
                         .asked = s->asked,
                         .missing = missing,
                         .ratings = c.ratings,
                         .raters = c.raters,
                         .excluded = c.excluded,
+                        .prepared = f->n_prepared,
                         .cents = (double)c.ratings * f->experiment->people.cents};
-    if (f->base.notice)
-        f->base.notice(f->base.notice_context);
+    notify(f);
     return 0;
 }
 
@@ -193,11 +205,17 @@ static bool interrupted(const fitness_human *f)
     return f->interrupt && *f->interrupt;
 }
 
-static int sleep_until(const fitness_human *f, double until, error *err)
+/* Until then the model prepares what it can, and sleeps when there is no more. */
+static int work_until(fitness_human *f, double until, error *err)
 {
     static const double look_seconds = 0.1; /* how soon Ctrl-C is heard */
-    while (clock_seconds() < until && !interrupted(f))
-        nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * look_seconds)}, NULL);
+    int busy = 1;
+    while (clock_seconds() < until && !interrupted(f)) {
+        busy = busy ? preparer_step(f->preparer, &f->n_prepared, err) : 0;
+        TRY(busy);
+        if (!busy)
+            nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * look_seconds)}, NULL);
+    }
     if (interrupted(f))
         return error_set(err, E_INTERRUPTED, "stopped by the user");
     return 0;
@@ -210,11 +228,14 @@ static bool is_news(const crowd_counts *a, const crowd_counts *b)
 }
 
 /* 1: there is something new to read; 0: nobody waits here. */
-static int wait_for_people(const fitness_human *f, const crowd_counts *read, error *err)
+static int wait_for_people(fitness_human *f, const crowd_counts *read, error *err)
 {
     crowd_counts now = *read;
     while (f->poll_seconds > 0 && !is_news(read, &now)) {
-        TRY(sleep_until(f, clock_seconds() + f->poll_seconds, err));
+        TRY(work_until(f, clock_seconds() + f->poll_seconds, err));
+        f->state.prepared = f->n_prepared;
+        f->state.fresh = false;
+        notify(f);
         TRY(crowd_count(f->crowd, &now, err));
     }
     return f->poll_seconds > 0;
@@ -352,8 +373,12 @@ static int measure_people(fitness_human *f, measurement *batch, size_t n, expens
     if (rc == 0)
         rc = scorer_generate(f->scorer, said.sheet.contexts.rows, said.sheet.contexts.n,
                              &f->experiment->fitness.generation, said.texts, spent, err);
+    if (rc == 0 && f->preparer)
+        preparer_turn(f->preparer, said.of, n);
     if (rc == 0)
         rc = judge_outputs(f, &said, batch, err);
+    if (f->preparer)
+        preparer_turn(f->preparer, NULL, 0);
     outputs_free(&said);
     return rc;
 }
@@ -463,6 +488,8 @@ int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
     f->run = id;
     f->poll_seconds =
         poll_seconds > 0 ? poll_seconds : f->experiment->people.poll_seconds;
+    if (f->poll_seconds > 0 && !f->experiment->people.simulated)
+        TRY(preparer_open(&f->preparer, f->experiment, f->scorer, err));
     TRY(crowd_set_rules(f->crowd, &f->experiment->people.rules, err));
     return crowd_set_open(f->crowd, true, err);
 }
