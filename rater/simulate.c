@@ -53,7 +53,7 @@ static bool is_name(const char *s, size_t n)
             return false;
         }
     }
-    return words >= 1 && words <= NAME_WORDS && n <= NAME_BYTES;
+    return words >= 1 && words <= NAME_WORDS && n >= 2 && n <= NAME_BYTES;
 }
 
 typedef struct name_count {
