@@ -25,6 +25,7 @@ double log_logistic(double margin)
 static double dot(const double *a, const double *b, size_t n)
 {
     double sum = 0;
+#pragma omp simd reduction(+ : sum)
     for (size_t i = 0; i < n; i++)
         sum += a[i] * b[i];
     return sum;
@@ -119,9 +120,8 @@ static double loss(const newton *s, const double *u, const double *margins)
 {
     const fit_rows *r = s->rows;
     double sum = s->dual ? dot(u, margins, r->n) / 2 : s->lambda / 2 * dot(u, u, r->p);
-    for (size_t i = 0; i < r->n; i++)
-        sum -= r->y[i] * log_logistic(margins[i]) +
-               (1 - r->y[i]) * log_logistic(-margins[i]);
+    for (size_t i = 0; i < r->n; i++) /* H(y, s(m)) = ln(1 + e^m) - y m */
+        sum -= log_logistic(-margins[i]) + r->y[i] * margins[i];
     return sum;
 }
 

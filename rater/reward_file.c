@@ -19,18 +19,6 @@ static int dump(json_t *value, char **out, error *err)
     return *out ? 0 : error_memory(err, sizeof(json_t));
 }
 
-static json_t *facts_json(const reward_facts *f)
-{
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "head",
-        reward_head_names[f->head], "pooling", pooling_names[f->pooling], "model",
-        f->model, "model_sha256", f->model_hash, "question", f->question, "source",
-        f->source, "ratings", (json_int_t)f->n_ratings, "contexts",
-        (json_int_t)f->n_contexts, "texts", (json_int_t)f->n_texts, "simulated",
-        (json_int_t)f->n_simulated, "components", (json_int_t)f->n_components, "lambda",
-        f->lambda, "seed", (json_int_t)f->seed);
-}
-
 static safetensor doubles(const char *name, const double *x, size_t rows, size_t columns)
 {
     safetensor t = {.name = name, .type = SAFETENSOR_F64, .bytes = x};
@@ -48,7 +36,7 @@ int reward_save(const reward *r, const char *path, error *err)
                                   doubles("feature_scale", r->scale, r->p, 0),
                                   doubles("weights", r->weights, H, r->p),
                                   doubles("intercepts", r->intercepts, H, 0)};
-    int rc = dump(facts_json(&r->facts), &facts, err);
+    int rc = dump(reward_facts_json(&r->facts), &facts, err);
     if (rc == 0)
         rc = dump(reward_judgement_json(&r->judgement), &judgement, err);
     if (rc == 0) {

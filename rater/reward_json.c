@@ -1,4 +1,4 @@
-/* Judgements as JSON, and back. */
+/* Facts and judgements as JSON; judgements back. */
 #include "reward_parts.h"
 
 #include <math.h>
@@ -59,6 +59,18 @@ json_t *reward_judgement_json(const reward_judgement *j)
         "calibration_error", number(j->calibration_error), "log_loss",
         number(j->log_loss), "correlation", number(j->correlation), "curve",
         curve_json(j));
+}
+
+json_t *reward_facts_json(const reward_facts *f)
+{
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "head",
+        reward_head_names[f->head], "pooling", pooling_names[f->pooling], "model",
+        f->model, "model_sha256", f->model_hash, "question", f->question, "source",
+        f->source, "ratings", (json_int_t)f->n_ratings, "contexts",
+        (json_int_t)f->n_contexts, "texts", (json_int_t)f->n_texts, "simulated",
+        (json_int_t)f->n_simulated, "components", (json_int_t)f->n_components, "lambda",
+        f->lambda, "seed", (json_int_t)f->seed);
 }
 
 /* ---- In ---- */

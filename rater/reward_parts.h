@@ -1,4 +1,4 @@
-/* A reward's insides, for reward.c and reward_file.c. */
+/* A reward's insides, for reward.c and reward_file.c; and its facts as JSON. */
 #ifndef LAMARCK_RATER_REWARD_PARTS_H
 #define LAMARCK_RATER_REWARD_PARTS_H
 
@@ -22,6 +22,8 @@ struct reward {
 int reward_keep_facts(reward *r, const reward_facts *facts, error *err);
 int reward_make_room(reward *r, size_t p, size_t n_heads, error *err);
 
+/* New; NULL out of memory. */
+json_t *reward_facts_json(const reward_facts *f);
 /* A judgement as JSON (new; NULL out of memory), and back: numbers that cannot be said
  * are null. E_FORMAT names the member. */
 json_t *reward_judgement_json(const reward_judgement *j);

@@ -100,8 +100,8 @@ static void chances_mean_what_they_say(void **state)
 {
     (void)state;
     crowd_plan plan = clear;
-    plan.n_ratings = 3000;
-    plan.n_contexts = 150;
+    plan.n_ratings = 2000;
+    plan.n_contexts = 100;
     plan.ties = 0;
     reward_judgement j = judge(&plan);
     size_t n = 0;
@@ -112,21 +112,20 @@ static void chances_mean_what_they_say(void **state)
         assert_true(j.bins[b].chance <= 0.6 + 0.1 * (double)b + 1e-9);
         assert_true(fabs(j.bins[b].right - j.bins[b].chance) < 0.1);
     }
-    assert_int_equal(n, 3000);
+    assert_int_equal(n, 2000);
 }
 
 static void more_ratings_help(void **state)
 {
     (void)state;
     crowd_plan plan = clear;
-    plan.p = 200; /* many features to go wrong by */
-    plan.n_contexts = 100;
-    plan.n_ratings = 1600;
+    plan.p = 80; /* many features to go wrong by */
+    plan.n_contexts = 60;
     reward_judgement j = judge(&plan);
     assert_int_equal(j.n_sizes, REWARD_SIZES);
     for (size_t i = 1; i < j.n_sizes; i++)
         assert_true(j.curve[i].n_ratings > 1.9 * j.curve[i - 1].n_ratings);
-    assert_true(j.curve[3].n_ratings == 1280);
+    assert_true(j.curve[3].n_ratings == 640);
     assert_true(j.curve[3].accuracy.value == j.accuracy.value);
     assert_true(j.curve[3].accuracy.value > j.curve[0].accuracy.value + 0.04);
 }
