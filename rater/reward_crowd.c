@@ -7,7 +7,7 @@
 typedef struct adder {
     reward_texts *to;
     crowd *crowd;
-    char **question; /* NULL: not wanted any more */
+    char **asked; /* NULL: not wanted any more */
 } adder;
 
 /* The texts of a rating: new, in one context. */
@@ -26,8 +26,8 @@ static void rated_free(rated *x)
 static int fetch(const adder *a, const crowd_rating *r, rated *out, error *err)
 {
     for (size_t i = 0; i < r->n_outputs; i++) {
-        int found = crowd_output(a->crowd, r->outputs[i], &out->context[i],
-                                 &out->output[i], err);
+        int found =
+            crowd_output(a->crowd, r->outputs[i], &out->context[i], &out->output[i], err);
         TRY(found);
         if (!found)
             return error_set(err, E_FORMAT, "the output %.64s of a rating is not there",
@@ -36,17 +36,28 @@ static int fetch(const adder *a, const crowd_rating *r, rated *out, error *err)
     return 0;
 }
 
+static int add_ties(const adder *a, const crowd_rating *r, const rated *x, error *err)
+{
+    for (size_t i = 0; i < r->n_outputs; i++)
+        for (size_t k = 0; k < i; k++)
+            TRY(reward_texts_compare(a->to, x->context[k], x->output[k], x->output[i],
+                                     0.5, r->rater_source == RATER_SIMULATED, err));
+    return 0;
+}
+
 static int add_pairs(const adder *a, const crowd_rating *r, const rated *x, error *err)
 {
-    bool tie = r->answer == ANSWER_TIE, made_up = r->rater_source == RATER_SIMULATED;
-    size_t chosen = tie ? 0 : (size_t)r->answer;
+    if (r->answer == ANSWER_TIE)
+        return add_ties(a, r, x, err);
+    size_t chosen = (size_t)r->answer;
     if (chosen >= r->n_outputs)
         return error_set(err, E_FORMAT, "the answer %d of a rating of %zu outputs",
                          r->answer, r->n_outputs);
     for (size_t i = 0; i < r->n_outputs; i++)
         if (i != chosen)
             TRY(reward_texts_compare(a->to, x->context[chosen], x->output[chosen],
-                                     x->output[i], tie ? 0.5 : 1, made_up, err));
+                                     x->output[i], 1, r->rater_source == RATER_SIMULATED,
+                                     err));
     return 0;
 }
 
@@ -60,16 +71,16 @@ static int add_value(const adder *a, const crowd_rating *r, const rated *x, erro
 static int keep_question(adder *a, const crowd_rating *r, error *err)
 {
     question q = {0};
-    if (!a->question)
+    if (!a->asked)
         return 0;
     int found = crowd_question(a->crowd, r->question, &q, err);
     TRY(found);
     if (found) {
-        *a->question = q.text;
+        *a->asked = q.text;
         q.text = NULL;
         question_free(&q);
     }
-    a->question = NULL;
+    a->asked = NULL;
     return 0;
 }
 
@@ -87,8 +98,8 @@ static int add_rating(void *context, const crowd_rating *r, error *err)
     return rc;
 }
 
-int reward_texts_add_crowd(reward_texts *to, crowd *c, char **question, error *err)
+int reward_texts_add_crowd(reward_texts *to, crowd *c, char **asked, error *err)
 {
-    adder a = {to, c, question};
+    adder a = {to, c, asked};
     return crowd_each_rating(c, 0, add_rating, &a, err);
 }

@@ -6,10 +6,9 @@
 #include "reward_texts.h"
 
 /* Add all ratings that count. Comparisons are pairs; the best of four is three pairs, of
- * the chosen text with each other one; no difference among four says nothing of any pair
- * that the others do not, and is three ties of the first with each other one. Scale and
- * accept are values. Ratings of RATER_SIMULATED are counted as such. *question, if not
+ * the chosen text with each other one; no difference is a tie of every two. Scale and
+ * accept are values. Ratings of RATER_SIMULATED are counted as such. *asked, if not
  * NULL and if there is a rating, becomes the text of the first rating's question: new. */
-int reward_texts_add_crowd(reward_texts *to, crowd *c, char **question, error *err);
+int reward_texts_add_crowd(reward_texts *to, crowd *c, char **asked, error *err);
 
 #endif

@@ -18,7 +18,8 @@ static const char usage[] =
     "      ->  {\"reward\": mean over the heads, \"sd\": their standard deviation,\n"
     "           \"logprob\": mean ln p of the output's tokens and its end, \"tokens\": "
     "how many}\n"
-    "A pairwise reward is in logits: between two texts of one context, 1 / (1 + e^-d) of\n"
+    "A pairwise reward is in logits: between two texts of one context, 1 / (1 + e^-d) "
+    "of\n"
     "their difference d is the chance that the first is preferred. A scalar one is in "
     "the\n"
     "units of the ratings.\n"
@@ -127,15 +128,15 @@ static int run(int argc, char **argv, error *err)
     size_t n;
     reward *r;
     model *m = NULL;
-    session *session = NULL;
+    session *opened = NULL;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"a REWARD", 1, 1}, &n, err));
     if (!rows)
         return error_set(err, E_USAGE, "score wants --rows FILE.jsonl");
     TRY(reward_open(&r, argv[1], err));
     int rc = command_model_open(name ? name : reward_describe(r)->model, &choice, &m,
-                                &session, err);
-    scoring s = {.reward = r, .model = m, .session = session};
+                                &opened, err);
+    scoring s = {.reward = r, .model = m, .session = opened};
     if (rc == 0)
         rc = reward_check_model(r, m, err);
     if (rc == 0)
@@ -144,7 +145,7 @@ static int run(int argc, char **argv, error *err)
     free(s.x);
     free(s.mean);
     free(s.sd);
-    session_close(session);
+    session_close(opened);
     model_close(m);
     reward_free(r);
     return rc;
