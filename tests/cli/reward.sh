@@ -40,7 +40,7 @@ reward train --ratings "$scratch/value" --model "$model"
 note "a taste that has nothing to do with length, and none at all:"
 votes 't in ("runs.", "is big and kind.", "likes the bridge.")' loud
 votes 'random.random()' none_at_all
-verdict() { sed -n '/^SIMULATED/p; /^Learned/p; /^The reward is/p' "$1"; }
+verdict() { sed -n '/^SIMULATED/p; /^Learned/p; /^The reward is/p; /^With fewer/p' "$1"; }
 train --ratings "$scratch/loud" --out "$scratch/r" >"$scratch/told"
 verdict "$scratch/told" | neutral >>"$actual"
 train --ratings "$scratch/none_at_all" --out "$scratch/l" >"$scratch/told.long"
