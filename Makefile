@@ -96,8 +96,9 @@ fuzz: ## run each fuzzer for FUZZ_SECONDS (60)
 $(FUZZ_BUILD)/tests/fuzz_%: $(FUZZ_BUILD)/tests/fuzz_%.o $(LIBRARY)
 	$(CC) -fsanitize=fuzzer,address,undefined $^ $(PKG_LIBS) -o $@
 
-bench: $(PROGRAM) ## time the engine; CSV rows with the machine's CPU flags
-	@BUILD=$(BUILD) ./tests/bench.sh
+BENCH := scoring training
+bench: $(PROGRAM) ## time the engine, BENCH="scoring training"; CSV rows with the machine's CPU flags
+	@for what in $(BENCH); do BUILD=$(BUILD) ./tests/bench_$$what.sh || exit; done
 
 tidy: ## static analysis: clang-tidy, cppcheck, gcc -fanalyzer
 	@PKG_CFLAGS='$(PKG_CFLAGS)' ./tests/tidy.sh

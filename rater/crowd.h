@@ -189,6 +189,22 @@ typedef enum submit_result {
 } submit_result;
 /* E_ARGUMENT for an answer out of the question's range. Returns a submit_result. */
 int crowd_submit(crowd *c, const submission *s, int64_t now, error *err);
+/* A rating that was made elsewhere: in another crowd, by a program. It takes no place,
+ * and its task may be closed. */
+typedef struct foreign_rating {
+    const char *task; /* id */
+    int64_t rater;
+    int answer; /* an index into the task's sorted outputs, or ANSWER_TIE; else as above
+                 */
+    double seconds; /* NaN: not known, and not too fast */
+    int64_t time;
+    const char *comment, *source, *key; /* as in a submission */
+    bool repeat, late, withdrawn;
+} foreign_rating;
+/* SUBMIT_RECORDED; SUBMIT_SAME: the rater's answer to this task, or this key for it, is
+ * there already; SUBMIT_CONFLICT: another answer is, or the key belongs to another.
+ * E_ARGUMENT for a task that is not there, and for an answer out of range. */
+int crowd_record(crowd *c, const foreign_rating *r, error *err);
 /* Withdraw the rater's latest rating and open its assignment again (`out`, its task may
  * be shown anew). 1, or 0 when there is none. */
 int crowd_undo(crowd *c, int64_t rater, int64_t now, assignment *out, error *err);

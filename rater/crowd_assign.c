@@ -141,27 +141,28 @@ int crowd_assignment(crowd *c, const char *token, assignment *out, error *err)
 
 /* ---- Choosing ---- */
 
-/* A task that could be shown. */
-typedef struct choice {
-    int64_t task;
-    size_t n_outputs;
-    bool repeat, takes_place;
-} choice;
-
 /* A row of task, number of outputs, whether it takes a place. 1, or 0 for no row. */
-static int read_choice(crowd *c, sqlite3_stmt *q, choice *out, error *err)
+static int read_choice(crowd *c, sqlite3_stmt *q, task_choice *out, error *err)
 {
     int rc = sql_next(&c->file, q, "choose a task", err);
     if (rc <= 0)
         return rc;
-    *out = (choice){.task = sqlite3_column_int64(q, 0),
-                    .n_outputs = (size_t)sqlite3_column_int(q, 1),
-                    .takes_place = sqlite3_column_int(q, 2) != 0};
+    *out = (task_choice){.task = sqlite3_column_int64(q, 0),
+                         .n_outputs = (size_t)sqlite3_column_int(q, 1),
+                         .takes_place = sqlite3_column_int(q, 2) != 0};
     sql_done(q);
     return 1;
 }
 
-static int choose_gold(crowd *c, int64_t rater, int64_t n_tasks, choice *out, error *err)
+int crowd_find_task(crowd *c, const char *id, task_choice *out, error *err)
+{
+    sqlite3_stmt *q;
+    TRY(sql_query(&c->file, CROWD_TASK_FIND, &q, err, "s", id));
+    return read_choice(c, q, out, err);
+}
+
+static int choose_gold(crowd *c, int64_t rater, int64_t n_tasks, task_choice *out,
+                       error *err)
 {
     sqlite3_stmt *q;
     size_t from;
@@ -174,7 +175,7 @@ static int choose_gold(crowd *c, int64_t rater, int64_t n_tasks, choice *out, er
     return read_choice(c, q, out, err);
 }
 
-static int choose_repeat(crowd *c, int64_t rater, choice *out, error *err)
+static int choose_repeat(crowd *c, int64_t rater, task_choice *out, error *err)
 {
     sqlite3_stmt *q;
     size_t above;
@@ -197,10 +198,11 @@ static int choose_repeat(crowd *c, int64_t rater, choice *out, error *err)
 
 /* 1, or 0 when nothing is left. Gold and repeats are only mixed among open tasks: who has
  * answered those is not kept busy with checks. */
-static int choose(crowd *c, int64_t rater, const crowd_state *s, choice *out, error *err)
+static int choose(crowd *c, int64_t rater, const crowd_state *s, task_choice *out,
+                  error *err)
 {
     sqlite3_stmt *q;
-    choice check;
+    task_choice check;
     size_t draw;
     TRY(sql_query(&c->file, CROWD_NEXT_TASK, &q, err, "i", rater));
     int rc = read_choice(c, q, out, err);
@@ -230,10 +232,11 @@ static int random_placement(size_t n, char out[MAX_OUTPUTS + 1], error *err)
     return 0;
 }
 
-static int new_assignment(crowd *c, int64_t rater, const choice *t, int64_t now,
-                          const quality_rules *rules, int64_t *n, error *err)
+int crowd_new_assignment(crowd *c, int64_t rater, const task_choice *t, int64_t now,
+                         const quality_rules *rules, int64_t *n,
+                         char token[ASSIGNMENT_TOKEN], error *err)
 {
-    char token[ASSIGNMENT_TOKEN], placement[MAX_OUTPUTS + 1];
+    char placement[MAX_OUTPUTS + 1];
     sqlite3_stmt *q;
     TRY(random_token(token, err));
     TRY(random_placement(t->n_outputs, placement, err));
@@ -248,24 +251,34 @@ static int new_assignment(crowd *c, int64_t rater, const choice *t, int64_t now,
     return 0;
 }
 
-/* The rater's assignment to this task: the one he has had before, if any (so that he
- * cannot be counted twice), else a new one. *answered: nothing is left to do. */
-static int assign_choice(crowd *c, int64_t rater, const choice *t, int64_t now,
-                         const quality_rules *rules, int64_t *n, error *err)
+int crowd_find_assignment_of(crowd *c, int64_t rater, const task_choice *t, int64_t *n,
+                             bool *answered, char token[ASSIGNMENT_TOKEN], error *err)
 {
     sqlite3_stmt *q;
     TRY(sql_query(&c->file, CROWD_ASSIGNMENT_OF, &q, err, "iii", rater, t->task,
                   (int64_t)t->repeat));
     int rc = sql_next(&c->file, q, "look up an assignment", err);
-    if (rc < 0)
+    if (rc <= 0)
         return rc;
-    if (rc == 0)
-        return new_assignment(c, rater, t, now, rules, n, err);
     *n = sqlite3_column_int64(q, 0);
-    bool answered = sqlite3_column_int(q, 1) == 1;
+    *answered = sqlite3_column_int(q, 1) == 1;
+    read_name(q, 2, token, ASSIGNMENT_TOKEN);
     sql_done(q);
-    if (answered)
-        return 0;
+    return 1;
+}
+
+/* The rater's assignment to this task: the one he has had before, if any (so that he
+ * cannot be counted twice), else a new one. *answered: nothing is left to do. */
+static int assign_choice(crowd *c, int64_t rater, const task_choice *t, int64_t now,
+                         const quality_rules *rules, int64_t *n, error *err)
+{
+    char token[ASSIGNMENT_TOKEN];
+    bool answered;
+    int rc = crowd_find_assignment_of(c, rater, t, n, &answered, token, err);
+    if (rc == 0)
+        return crowd_new_assignment(c, rater, t, now, rules, n, token, err);
+    if (rc < 0 || answered)
+        return rc < 0 ? rc : 0;
     TRY(sql_execute(&c->file, CROWD_ASSIGNMENT_REOPEN, "reopen an assignment", err, "i",
                     *n));
     return sql_execute(&c->file, CROWD_LEASE_TAKE, "keep a place", err, "ii", *n,
@@ -325,7 +338,7 @@ static int admit(crowd *c, int64_t rater, const crowd_state *s, error *err)
 static int assign(crowd *c, int64_t rater, int64_t now, assignment *out, error *err)
 {
     crowd_state s;
-    choice t;
+    task_choice t;
     int64_t n;
     TRY(crowd_read_state(c, &s, err));
     int rc = admit(c, rater, &s, err);
@@ -371,16 +384,14 @@ static int assign_task(crowd *c, int64_t rater, const char *task, int64_t now,
                        assignment *out, error *err)
 {
     crowd_state s;
-    sqlite3_stmt *q;
-    choice t;
+    task_choice t;
     int64_t n;
     TRY(crowd_read_state(c, &s, err));
     int rc = admit(c, rater, &s, err);
     if (rc != ASSIGN_GIVEN)
         return rc;
     TRY(sql_execute(&c->file, CROWD_LEASES_EXPIRE, "let old places go", err, "i", now));
-    TRY(sql_query(&c->file, CROWD_TASK_FIND, &q, err, "s", task));
-    rc = read_choice(c, q, &t, err);
+    rc = crowd_find_task(c, task, &t, err);
     if (rc == 0)
         return error_set(err, E_ARGUMENT, "%s has no task \"%.64s\"", c->path, task);
     if (rc == 1)

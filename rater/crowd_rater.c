@@ -55,7 +55,7 @@ int crowd_rater(crowd *c, rater_source source, const char *name, int64_t now, in
 
 /* ---- Invitations ---- */
 
-static int check_rater(crowd *c, int64_t rater, error *err)
+int crowd_check_rater(crowd *c, int64_t rater, error *err)
 {
     sqlite3_stmt *q;
     TRY(sql_query(&c->file, CROWD_RATER_GET, &q, err, "i", rater));
@@ -71,7 +71,7 @@ static int check_rater(crowd *c, int64_t rater, error *err)
 static int invite(crowd *c, int64_t rater, char token[RATER_TOKEN], error *err)
 {
     char hash[SHA256_HEX];
-    TRY(check_rater(c, rater, err));
+    TRY(crowd_check_rater(c, rater, err));
     TRY(random_token(token, err));
     TRY(sha256_hex(token, strlen(token), hash, err));
     return sql_execute(&c->file, CROWD_TOKEN_PUT, "write an invitation", err, "si", hash,

@@ -39,13 +39,20 @@ static int count_raters(crowd *c, crowd_counts *out, error *err)
     return 0;
 }
 
-/* The middle one or two of the ratings that stand, along their index. */
+/* The middle one or two of the ratings that stand and whose time is known, along their
+ * index. */
 static int read_median(crowd *c, size_t n, double *out, error *err)
 {
     sqlite3_stmt *q;
     double sum = 0;
-    int rc, found = 0;
+    int found = 0;
     *out = NAN;
+    TRY(sql_query(&c->file, CROWD_COUNT_UNTIMED, &q, err, ""));
+    int rc = sql_next(&c->file, q, "count ratings without a time", err);
+    if (rc <= 0)
+        return rc;
+    n -= (size_t)sqlite3_column_int64(q, 0);
+    sql_done(q);
     if (n == 0)
         return 0;
     TRY(sql_query(&c->file, CROWD_MEDIAN, &q, err, "ii", (int64_t)(n % 2 ? 1 : 2),

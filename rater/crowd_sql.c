@@ -220,7 +220,7 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
         "SELECT a.n, a.task, a.lease_until IS NOT NULL, t.closed, t.place, a.repeat,"
         " t.gold IS NOT NULL FROM crowd_assignment a JOIN crowd_task t ON t.n = a.task"
         " WHERE a.rater = ? AND a.state = 0 ORDER BY a.n LIMIT 1",
-    [CROWD_ASSIGNMENT_OF] = "SELECT n, state FROM crowd_assignment WHERE rater = ?"
+    [CROWD_ASSIGNMENT_OF] = "SELECT n, state, token FROM crowd_assignment WHERE rater = ?"
                             " AND task = ? AND repeat = ?",
     [CROWD_ASSIGNMENT_PUT] =
         "INSERT INTO crowd_assignment (token, task, rater, placement, repeat, shown,"
@@ -259,6 +259,9 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
         "SELECT count(*), total(excluded), total(n), total(withdrawn), total(late),"
         " total(simulated), total(CASE excluded WHEN 0 THEN good ELSE 0 END)"
         " FROM crowd_rater",
+    /* Seconds that are not known are NaN, kept as a blob: above all numbers. */
+    [CROWD_COUNT_UNTIMED] = "SELECT count(*) FROM crowd_rating WHERE withdrawn = 0"
+                            " AND seconds >= x''",
     [CROWD_MEDIAN] = "SELECT seconds FROM crowd_rating WHERE withdrawn = 0"
                      " ORDER BY seconds LIMIT ? OFFSET ?",
 };

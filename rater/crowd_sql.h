@@ -59,6 +59,7 @@ typedef enum crowd_statement {
     CROWD_RATING_WITHDRAW,
     CROWD_COUNT_TASKS,
     CROWD_COUNT_RATERS,
+    CROWD_COUNT_UNTIMED,
     CROWD_MEDIAN,
     N_CROWD_STATEMENTS
 } crowd_statement;
@@ -101,6 +102,8 @@ int random_bytes(void *out, size_t n, error *err);
 int random_token(char out[RATER_TOKEN], error *err);
 int random_below(size_t n, size_t *out, error *err);
 
+/* E_ARGUMENT unless the rater is there. */
+int crowd_check_rater(crowd *c, int64_t rater, error *err);
 /* Exclude or readmit the rater as the rules say after a change of his record. */
 int crowd_judge_rater(crowd *c, int64_t rater, const quality_rules *rules, error *err);
 
@@ -132,6 +135,31 @@ typedef struct rating_row {
 /* Write it, close its assignment unless it is withdrawn, judge the rater anew. */
 int crowd_write_rating(crowd *c, const assignment_row *a, const rating_row *r,
                        error *err);
+/* SAME or CONFLICT when the key (NULL allowed) was used before, SUBMIT_UNKNOWN when it
+ * was not. */
+int crowd_check_key(crowd *c, const assignment_row *a, const char *key, int answer,
+                    error *err);
+/* E_ARGUMENT unless it is in the question's range. */
+int crowd_check_answer(const assignment_row *a, int answer, error *err);
+/* Of a comment (NULL allowed) what is kept; new. */
+int crowd_cut_comment(const char *s, char **out, error *err);
+int crowd_check_sending(const char *source, const char *key, double seconds, error *err);
+
+/* A task that could be shown. */
+typedef struct task_choice {
+    int64_t task;
+    size_t n_outputs;
+    bool repeat, takes_place;
+} task_choice;
+/* By its id: 1, or 0 when it is not there. */
+int crowd_find_task(crowd *c, const char *id, task_choice *out, error *err);
+/* The rater's assignment to a task: 1, or 0 when he has none. */
+int crowd_find_assignment_of(crowd *c, int64_t rater, const task_choice *t, int64_t *n,
+                             bool *answered, char token[ASSIGNMENT_TOKEN], error *err);
+/* A new one; shown at `now`. */
+int crowd_new_assignment(crowd *c, int64_t rater, const task_choice *t, int64_t now,
+                         const quality_rules *rules, int64_t *n,
+                         char token[ASSIGNMENT_TOKEN], error *err);
 /* All of assignment n for the caller; E_EXTERNAL if it is not there. */
 int crowd_load_assignment(crowd *c, int64_t n, assignment *out, error *err);
 

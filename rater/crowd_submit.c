@@ -11,7 +11,7 @@ enum { COMMENT_LIMIT_BYTES = 2000 };
 
 /* ---- What an answer means ---- */
 
-static int check_answer(const assignment_row *a, int answer, error *err)
+int crowd_check_answer(const assignment_row *a, int answer, error *err)
 {
     int least = a->kind == QUESTION_SCALE ? 1 : 0;
     int most = a->kind == QUESTION_SCALE    ? (int)a->n_labels
@@ -60,7 +60,7 @@ static int passes(crowd *c, const assignment_row *a, int answer, bool *out, erro
 }
 
 /* A comment of at most COMMENT_LIMIT_BYTES, not cut within a character. New. */
-static int cut_comment(const char *s, char **out, error *err)
+int crowd_cut_comment(const char *s, char **out, error *err)
 {
     size_t n = s ? strnlen(s, COMMENT_LIMIT_BYTES + 4) : 0;
     text t = {0};
@@ -111,7 +111,7 @@ static int write_submission(crowd *c, const assignment_row *a, const submission 
     crowd_state state;
     char *comment;
     TRY(crowd_read_state(c, &state, err));
-    TRY(cut_comment(s->comment, &comment, err));
+    TRY(crowd_cut_comment(s->comment, &comment, err));
     double since = now > a->shown ? (double)(now - a->shown) : 0;
     bool is_check = a->repeat || a->gold != NO_GOLD;
     const rating_row r = {.answer = answer,
@@ -129,9 +129,8 @@ static int write_submission(crowd *c, const assignment_row *a, const submission 
     return r.late ? SUBMIT_LATE : SUBMIT_RECORDED;
 }
 
-/* SAME or CONFLICT when the key was used before, SUBMIT_UNKNOWN when it was not. */
-static int check_key(crowd *c, const assignment_row *a, const char *key, int answer,
-                     error *err)
+int crowd_check_key(crowd *c, const assignment_row *a, const char *key, int answer,
+                    error *err)
 {
     sqlite3_stmt *q;
     if (!key)
@@ -151,9 +150,9 @@ static int submit(crowd *c, const submission *s, int64_t now, error *err)
     int rc = crowd_find_assignment(c, s->token, &a, err);
     if (rc <= 0)
         return rc < 0 ? rc : SUBMIT_UNKNOWN;
-    TRY(check_answer(&a, s->answer, err));
+    TRY(crowd_check_answer(&a, s->answer, err));
     int answer = canonical_answer(&a, s->answer);
-    rc = check_key(c, &a, s->key, answer, err);
+    rc = crowd_check_key(c, &a, s->key, answer, err);
     if (rc != SUBMIT_UNKNOWN)
         return rc;
     if (a.has_rating)
@@ -161,23 +160,100 @@ static int submit(crowd *c, const submission *s, int64_t now, error *err)
     return write_submission(c, &a, s, answer, now, err);
 }
 
-static int check_submission(const submission *s, error *err)
+int crowd_check_sending(const char *source, const char *key, double seconds, error *err)
 {
-    TRY(crowd_check_name("a rating's source", s->source, err));
-    if (s->key)
-        TRY(crowd_check_name("an idempotency key", s->key, err));
-    if (!isnan(s->seconds) && !(s->seconds >= 0 && s->seconds < 1e9))
+    TRY(crowd_check_name("a rating's source", source, err));
+    if (key)
+        TRY(crowd_check_name("an idempotency key", key, err));
+    if (!isnan(seconds) && !(seconds >= 0 && seconds < 1e9))
         return error_set(err, E_ARGUMENT, "a rating took %g seconds; it must be 0 to 1e9",
-                         s->seconds);
+                         seconds);
     return 0;
 }
 
 int crowd_submit(crowd *c, const submission *s, int64_t now, error *err)
 {
     bool nested;
-    TRY(check_submission(s, err));
+    TRY(crowd_check_sending(s->source, s->key, s->seconds, err));
     TRY(crowd_enter(c, &nested, err));
     return crowd_leave_with(c, nested, submit(c, s, now, err), err);
+}
+
+/* ---- One that was made elsewhere ---- */
+
+static int write_foreign(crowd *c, const assignment_row *a, const foreign_rating *r,
+                         const quality_rules *rules, error *err)
+{
+    char *comment;
+    TRY(crowd_cut_comment(r->comment, &comment, err));
+    const rating_row row = {.answer = r->answer,
+                            .seconds = r->seconds,
+                            .time = r->time,
+                            .comment = comment,
+                            .source = r->source,
+                            .key = r->key,
+                            .late = r->late,
+                            .withdrawn = r->withdrawn,
+                            .rules = rules};
+    int rc = crowd_write_rating(c, a, &row, err);
+    free(comment);
+    return rc < 0 ? rc : SUBMIT_RECORDED;
+}
+
+/* A new assignment for the rating, not kept open for the rater. */
+static int make_assignment(crowd *c, const foreign_rating *r, const task_choice *t,
+                           const quality_rules *rules, assignment_row *a, error *err)
+{
+    char token[ASSIGNMENT_TOKEN];
+    int64_t n;
+    TRY(crowd_new_assignment(c, r->rater, t, r->time, rules, &n, token, err));
+    TRY(sql_execute(&c->file, CROWD_ASSIGNMENT_DROP, "drop an assignment", err, "i", n));
+    int rc = crowd_find_assignment(c, token, a, err);
+    return rc < 0 ? rc : 0;
+}
+
+static int find_foreign_task(crowd *c, const foreign_rating *r, task_choice *t,
+                             error *err)
+{
+    TRY(crowd_check_rater(c, r->rater, err));
+    int rc = crowd_find_task(c, r->task, t, err);
+    t->repeat = r->repeat;
+    t->takes_place = false;
+    if (rc == 0)
+        return error_set(err, E_ARGUMENT, "%s has no task \"%.64s\"", c->path, r->task);
+    return rc < 0 ? rc : 0;
+}
+
+static int record(crowd *c, const foreign_rating *r, error *err)
+{
+    crowd_state s;
+    assignment_row a = {.n = -1}; /* none: a key that is there belongs to another */
+    task_choice t;
+    char token[ASSIGNMENT_TOKEN];
+    bool answered;
+    TRY(crowd_read_state(c, &s, err));
+    TRY(find_foreign_task(c, r, &t, err));
+    int found = crowd_find_assignment_of(c, r->rater, &t, &a.n, &answered, token, err);
+    TRY(found);
+    if (found)
+        TRY(crowd_find_assignment(c, token, &a, err));
+    int rc = crowd_check_key(c, &a, r->key, r->answer, err);
+    if (rc != SUBMIT_UNKNOWN)
+        return rc;
+    if (!found)
+        TRY(make_assignment(c, r, &t, &s.rules, &a, err));
+    TRY(crowd_check_answer(&a, r->answer, err));
+    if (a.has_rating && !r->withdrawn)
+        return a.answer == r->answer ? SUBMIT_SAME : SUBMIT_CONFLICT;
+    return write_foreign(c, &a, r, &s.rules, err);
+}
+
+int crowd_record(crowd *c, const foreign_rating *r, error *err)
+{
+    bool nested;
+    TRY(crowd_check_sending(r->source, r->key, r->seconds, err));
+    TRY(crowd_enter(c, &nested, err));
+    return crowd_leave_with(c, nested, record(c, r, err), err);
 }
 
 /* ---- Taking one back ---- */

@@ -490,6 +490,60 @@ static void test_undo_goes_back_one_by_one(void **state)
     crowd_close(c);
 }
 
+/* ---- Ratings from elsewhere ---- */
+
+static void test_a_rating_from_elsewhere_is_recorded_once(void **state)
+{
+    char task[SHA256_HEX];
+    error err = {0};
+    crowd *c = compare_crowd(*state, 2, 1, task);
+    int64_t ada = rater_named(c, "ada"), bob = rater_named(c, "bob");
+    foreign_rating r = {.task = task,
+                        .rater = ada,
+                        .answer = 1,
+                        .seconds = (double)NAN,
+                        .time = 1500,
+                        .source = "import",
+                        .key = "line 1"};
+    assert_int_equal(crowd_record(c, &r, &err), SUBMIT_RECORDED);
+    assert_int_equal(crowd_record(c, &r, &err), SUBMIT_SAME);
+    r.key = NULL;
+    assert_int_equal(crowd_record(c, &r, &err), SUBMIT_SAME);
+    r.answer = 0;
+    assert_int_equal(crowd_record(c, &r, &err), SUBMIT_CONFLICT);
+    r.rater = bob;
+    r.key = "line 1";
+    assert_int_equal(crowd_record(c, &r, &err), SUBMIT_CONFLICT);
+    r.key = "line 2";
+    r.withdrawn = true;
+    assert_int_equal(crowd_record(c, &r, &err), SUBMIT_RECORDED);
+    crowd_counts n = counts_of(c);
+    assert_int_equal(n.ratings, 1);
+    assert_int_equal(n.withdrawn, 1);
+    assert_int_equal(n.open_tasks, 1);
+    assert_true(isnan(n.median_seconds)); /* nobody knows */
+    assert_counters_hold(c);
+    /* It is no assignment that he has open; and the task is done. */
+    assignment a = assign(c, bob, 2000);
+    assert_string_not_equal(a.task, task);
+    submit(c, a.token, 0, 2004);
+    assignment_free(&a);
+    assert_true(counts_of(c).median_seconds == 5);
+    r.key = NULL;
+    r.answer = 2;
+    assert_int_equal(crowd_record(c, &r, &err), E_ARGUMENT);
+    r.answer = 0;
+    r.rater = 99;
+    assert_int_equal(crowd_record(c, &r, &err), E_ARGUMENT);
+    assert_mentions(&err, "no rater 99");
+    r.rater = ada;
+    r.task = "none";
+    assert_int_equal(crowd_record(c, &r, &err), E_ARGUMENT);
+    assert_mentions(&err, "no task");
+    assert_counters_hold(c);
+    crowd_close(c);
+}
+
 /* ---- Raters ---- */
 
 static void test_invitations_are_kept_as_hashes_only(void **state)
@@ -540,6 +594,7 @@ int main(void)
         T(test_answers_out_of_range_are_refused),
         T(test_an_answer_names_the_output_that_was_shown),
         T(test_undo_goes_back_one_by_one),
+        T(test_a_rating_from_elsewhere_is_recorded_once),
         T(test_invitations_are_kept_as_hashes_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
