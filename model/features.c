@@ -129,7 +129,7 @@ static void hand_out(const pooler *p, pooling kind, float *out)
 int model_features(session *s, const row *rows, size_t n, pooling kind, float *out,
                    row_score *scores, error *err)
 {
-    double began = session_clock();
+    double began = clock_seconds();
     pooler p = {0};
     row_set set = {0};
     if (n == 0)
@@ -145,6 +145,6 @@ int model_features(session *s, const row *rows, size_t n, pooling kind, float *o
         memcpy(scores, p.scores, n * sizeof(*scores));
     pooler_close(&p);
     row_set_free(&set);
-    s->counters.seconds += session_clock() - began;
+    s->counters.seconds += clock_seconds() - began;
     return rc;
 }
