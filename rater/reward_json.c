@@ -11,7 +11,7 @@ static json_t *number(double x)
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-static json_t *interval_json(const interval *x)
+static json_t *interval_json(const reward_interval *x)
 {
     return json_pack("{s:o, s:[o, o]}", "value", number(x->value), "ci95", number(x->low),
                      number(x->high));
@@ -98,7 +98,8 @@ static double number_of(const json_t *x)
     return json_is_number(x) ? json_number_value(x) : (double)NAN;
 }
 
-static int read_interval(const json_t *from, const char *key, interval *out, error *err)
+static int read_interval(const json_t *from, const char *key, reward_interval *out,
+                         error *err)
 {
     const json_t *x = json_object_get(from, key), *ends = json_object_get(x, "ci95");
     if (!json_is_object(x) || json_array_size(ends) != 2)

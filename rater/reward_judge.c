@@ -20,7 +20,7 @@ reward_judge_options reward_judge_defaults(void)
     return (reward_judge_options){.n_folds = 5, .n_resamples = 1000, .seed = 1};
 }
 
-bool reward_beats(const interval *over)
+bool reward_beats(const reward_interval *over)
 {
     return over->low > 0;
 }
@@ -177,7 +177,7 @@ static void take_statistics(const tally *sum, double out[N_STATISTICS])
         out[N_SCORERS + s - 1] = (sum->right[0] - sum->right[s]) / sum->n;
 }
 
-static void take_interval(interval *x, double *resampled, size_t n)
+static void take_interval(reward_interval *x, double *resampled, size_t n)
 {
     x->low = x->high = (double)NAN;
     if (n == 0)
@@ -189,7 +189,7 @@ static void take_interval(interval *x, double *resampled, size_t n)
 
 /* out[N_STATISTICS] with intervals. */
 static int bootstrap(const tally *t, size_t n, const reward_judge_options *o,
-                     interval *out, error *err)
+                     reward_interval *out, error *err)
 {
     size_t R = o->n_resamples;
     double *drawn = array_new(N_STATISTICS * R, sizeof *drawn), one[N_STATISTICS];
@@ -222,8 +222,8 @@ static int bootstrap(const tally *t, size_t n, const reward_judge_options *o,
 }
 
 static int measure_accuracy(const reward_data *d, const judged_list *pairs,
-                            const reward_judge_options *o, interval out[N_STATISTICS],
-                            error *err)
+                            const reward_judge_options *o,
+                            reward_interval out[N_STATISTICS], error *err)
 {
     tally *t = NULL;
     size_t n = 0;
@@ -281,7 +281,7 @@ static int judge_size(reward_judgement *j, held_out *h, size_t n_folds, double s
                       const reward_judge_options *o, error *err)
 {
     judged_list pairs = {0};
-    interval out[N_STATISTICS];
+    reward_interval out[N_STATISTICS];
     bool whole = share == 1;
     int rc = held_out_predict(h, n_folds, share, o->seed, err);
     if (rc == 1)

@@ -24,18 +24,18 @@ typedef struct reward_judge_options {
 } reward_judge_options;
 reward_judge_options reward_judge_defaults(void);
 
-typedef struct interval {
+typedef struct reward_interval {
     double value, low, high; /* NaN where it cannot be said */
-} interval;
+} reward_interval;
 
 typedef struct reward_judgement {
     size_t n_ratings, n_contexts;
     /* Pairs that are judged: ratings that are no ties; of a SCALAR head, pairs of texts
      * of one context with different mean ratings. */
     size_t n_pairs, n_ties;
-    interval accuracy;           /* share of pairs whose preferred text scores higher */
-    interval length, likelihood; /* the same of the baselines */
-    interval over_length, over_likelihood; /* accuracy minus theirs, paired */
+    reward_interval accuracy; /* share of pairs whose preferred text scores higher */
+    reward_interval length, likelihood;           /* the same of the baselines */
+    reward_interval over_length, over_likelihood; /* accuracy minus theirs, paired */
     /* PAIRWISE. Pairs by the chance that the head gives the likelier text, and how often
      * that one was preferred (a tie: half). */
     struct {
@@ -47,7 +47,7 @@ typedef struct reward_judgement {
     double correlation;       /* SCALAR: of ratings and predictions (Pearson) */
     struct {
         double n_ratings; /* that were learned from, mean over folds */
-        interval accuracy;
+        reward_interval accuracy;
     } curve[REWARD_SIZES]; /* rising; the last is `accuracy` */
     size_t n_sizes;
 } reward_judgement;
@@ -57,6 +57,6 @@ int reward_judge(reward_judgement *out, const reward_data *d,
                  const reward_judge_options *o, error *err);
 
 /* Does the interval of the differences exclude 0? */
-bool reward_beats(const interval *over);
+bool reward_beats(const reward_interval *over);
 
 #endif

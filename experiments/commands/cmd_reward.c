@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const command *const subcommands[] = {&reward_train_command, &reward_score_command,
-                                             &reward_show_command, NULL};
+                                             &reward_show_command, &reward_tune_command,
+                                             NULL};
 
 static const char usage[] =
     "usage: lamarck reward SUBCOMMAND [ARGUMENTS]\n"
@@ -14,6 +15,7 @@ static const char usage[] =
     "  train   learn one from ratings, and say how good it is\n"
     "  score   what it gives to texts\n"
     "  show    what it learned from, and how good it is\n"
+    "  tune    learn vectors by which the model writes what it likes\n"
     "\n"
     "'lamarck reward SUBCOMMAND --help' tells all about one of them.\n";
 
@@ -51,7 +53,7 @@ static int run(int argc, char **argv, error *err)
 const command cmd_reward = {
     .name = "reward",
     .group = "people",
-    .summary = "a model of what people prefer: train, score, show",
+    .summary = "a model of what people prefer: train, score, show, tune",
     .usage = usage,
     .help = help,
     .run = run,

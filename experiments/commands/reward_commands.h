@@ -5,7 +5,8 @@
 #include "../../rater/reward.h"
 #include "command.h"
 
-extern const command reward_train_command, reward_score_command, reward_show_command;
+extern const command reward_train_command, reward_score_command, reward_show_command,
+    reward_tune_command;
 
 /* What a reward knows of itself, for people or, with `json`, for scripts; to standard
  * output. */

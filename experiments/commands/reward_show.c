@@ -27,7 +27,7 @@ static void print_number(double x, bool sign)
     printf(sign ? "%+.3f" : "%.3f", x);
 }
 
-static void print_interval(const interval *x, bool sign)
+static void print_interval(const reward_interval *x, bool sign)
 {
     print_number(x->value, sign);
     if (isnan(x->low))
@@ -58,7 +58,8 @@ static void print_facts(const reward_facts *f)
            f->n_components, f->lambda, (unsigned long long)f->seed);
 }
 
-static void print_baseline(const char *name, const interval *own, const interval *over)
+static void print_baseline(const char *name, const reward_interval *own,
+                           const reward_interval *over)
 {
     printf("  %-16s ", name);
     print_interval(own, false);

@@ -74,6 +74,34 @@ PY
 tac "$scratch/rows" | "$LAMARCK" reward score "$scratch/r" --rows - | tac | cmp - "$scratch/scores" ||
     note "the order changes the scores"
 
+note "vectors that it likes:"
+for i in 1 2 3 4 5 6 7 8; do
+    printf '{"context": "The %s cat.", "prompt": "The %s cat "}\n' "c$i" "c$i"
+done >"$scratch/contexts"
+tune() {
+    "$LAMARCK" reward tune "$scratch/r" --rows "$scratch/contexts" --text "big" --steps 4 --samples 4 \
+        --max-tokens 6 "$@" 2>"$scratch/stderr"
+}
+tune --out "$scratch/adapter" --json | python3 -c '
+import json, sys
+x = json.load(sys.stdin)
+print(sorted(x), x["rows"], x["simulated"], x["none"]["kl"], x["learned"]["kl_token"] > 0, sorted(x["learned"]))' >>"$actual"
+cut -d: -f1 "$scratch/stderr" | tail -1 >>"$actual"
+tune --out "$scratch/adapter2" --threads 1 >/dev/null
+cmp "$scratch/adapter/adapter_model.safetensors" "$scratch/adapter2/adapter_model.safetensors" ||
+    note "threads change the vectors"
+tune --out "$scratch/adapter3" --method prefix | sed -E 's/[-+]?[0-9]+\.[0-9]+/N/g' >>"$actual"
+printf '{"context": "a", "target": "b"}\n' >"$scratch/scored" &&
+    "$LAMARCK" score "$model" --rows "$scratch/scored" --prefix "$scratch/adapter" >/dev/null || note "no adapter"
+reward tune "$scratch/r"
+reward tune "$scratch/r" --rows "$scratch/contexts" --text big --out "$scratch/x" --samples 1
+reward tune "$scratch/r" --rows "$scratch/contexts" --text big --out "$scratch/x" --held-out 1.5
+reward tune "$scratch/r" --rows "$scratch/contexts" --text big --out "$scratch/x" --max-tokens 60
+reward tune "$scratch/r" --rows "$scratch/contexts" --text "" --out "$scratch/x"
+head -2 "$scratch/contexts" >"$scratch/two"
+reward tune "$scratch/r" --rows "$scratch/two" --text big --out "$scratch/x"
+printf '{"prompt": "c"}\n' >"$scratch/no_context"
+reward tune "$scratch/r" --rows "$scratch/no_context" --text big --out "$scratch/x"
 note "what does not fit:"
 reward score "$scratch/r" --rows "$scratch/rows" --model tests/data/tiny-qwen2.gguf
 printf '{"context": "c"}\n' >"$scratch/no_output"
