@@ -102,6 +102,35 @@ head -2 "$scratch/contexts" >"$scratch/two"
 reward tune "$scratch/r" --rows "$scratch/two" --text big --out "$scratch/x"
 printf '{"prompt": "c"}\n' >"$scratch/no_context"
 reward tune "$scratch/r" --rows "$scratch/no_context" --text big --out "$scratch/x"
+note "from a run that people judged, and a run in their place:"
+experiment() { # FILE FITNESS
+    cat >"$scratch/$1" <<YAML
+model: $PWD/$model
+data: {file: things.jsonl, search: 8, selection: 4, final: 8}
+template: '{{instruction}}{{mark}} {{input}} is'
+genes:
+  instruction: {kind: text, seed: the opposite of, max_words: 6, lexicon: [hot, cold, question, answer]}
+  mark: {kind: choice, options: [':', ' of', ' to']}
+fitness: {$2, shown: 'about {{input}}', max_tokens: 6}
+search: {population: 4, founders: 6, elites: 1, tournament: 2, block: 4, model_words: 0}
+budget: {evaluations: 120}
+finalists: 2
+engine: {threads: 1}
+YAML
+}
+for i in $(seq 20); do echo "{\"input\": \"thing $i\"}"; done >"$scratch/things.jsonl"
+experiment people.yaml 'kind: human, question: Which is better?, ratings: 2, crowd: simulated'
+experiment reward.yaml 'kind: reward, reward: people/reward.safetensors'
+run_quietly evolve "$scratch/people.yaml" --out "$scratch/people" --seed 1
+run_quietly reward train "$scratch/people" --resamples 100
+sed -E -n 's/^A pairwise reward on [^,]*/A pairwise reward on M/p; /^They were/p; s/^SIMULATED: [0-9]+/SIMULATED: N/p' \
+    "$scratch/stdout" >>"$actual"
+run_quietly evolve "$scratch/reward.yaml" --out "$scratch/driven" --seed 1
+"$LAMARCK" show "$scratch/driven" --json | python3 -c '
+import json, sys
+x = json.load(sys.stdin)
+print(x["status"], x["best"] is not None, x["difference"] is not None)' >>"$actual"
+run evolve "$scratch/reward.yaml" --out "$scratch/other" --dry-run --set fitness.reward="$scratch/none"
 note "what does not fit:"
 reward score "$scratch/r" --rows "$scratch/rows" --model tests/data/tiny-qwen2.gguf
 printf '{"context": "c"}\n' >"$scratch/no_output"
