@@ -9,7 +9,7 @@
 #include "experiment_read.h"
 
 const char *const fitness_names[N_FITNESS_KINDS] = {"logprob", "accuracy", "exact",
-                                                    "f1",      "human",    "mixed"};
+                                                    "f1",      "human",    "mixed", "reward"};
 const char *const overflow_words[3] = {"error", "left", "middle"};
 
 enum { COUNT_MAX = 1000000 }; /* of candidates, rounds, words: more is a slip */
@@ -117,6 +117,7 @@ void experiment_free(experiment *e)
     texts_free(e->stops, e->fitness.generation.n_stops);
     prefix_plan_free(&e->prefix);
     people_plan_free(&e->people);
+    free(e->reward.path);
     free(e->backend);
     free(e->path);
     free(e->name);
@@ -355,7 +356,7 @@ static int read_sections(experiment_reader *r, const experiment_overrides *overr
     TRY(read_search(r, err));
     TRY(read_budget(r, err));
     TRY(experiment_read_prefix(r, err));
-    TRY(experiment_check_people(r, err));
+    TRY(experiment_check_open(r, err));
     return read_rest(r, overrides, err);
 }
 

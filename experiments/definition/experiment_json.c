@@ -136,6 +136,8 @@ static int dump_fitness(json_t *root, const experiment *e, error *err)
     TRY(settings_dump(map, fitness_settings, n_fitness_settings, f, err));
     if (experiment_asks_people(e))
         TRY(experiment_dump_people(map, e, err));
+    else if (f->kind == FITNESS_REWARD)
+        TRY(experiment_dump_reward(map, e, err));
     else
         TRY(json_put_texts(map, "labels", f->labels, f->n_labels, err));
     return json_put_texts(map, "stop", e->stops, f->generation.n_stops, err);

@@ -53,6 +53,11 @@ bool experiment_asks_people(const experiment *e)
     return e->fitness.kind == FITNESS_HUMAN || e->fitness.kind == FITNESS_MIXED;
 }
 
+bool experiment_is_open(const experiment *e)
+{
+    return experiment_asks_people(e) || e->fitness.kind == FITNESS_REWARD;
+}
+
 int experiment_need_targets(const experiment *e, const char *why, error *err)
 {
     for (size_t s = 0; s < N_SPLITS; s++)
@@ -142,7 +147,7 @@ static int read_scale(people_plan *p, const yaml_node *map, error *err)
 }
 
 /* People see the row's fields, and nothing that a model wrote or a gene says. */
-static int read_shown(experiment_reader *r, const yaml_node *map, error *err)
+int experiment_read_shown(experiment_reader *r, const yaml_node *map, error *err)
 {
     const yaml_node *node = yaml_get(map, "shown");
     template_text *t = &r->e->people.shown;
@@ -237,7 +242,7 @@ int experiment_read_people(experiment_reader *r, const yaml_node *map, error *er
     TRY(read_ask(p, map, err));
     TRY(settings_read(map, settings, N_SETTINGS, p, err));
     TRY(read_scale(p, map, err));
-    TRY(read_shown(r, map, err));
+    TRY(experiment_read_shown(r, map, err));
     TRY(read_rules(p, map, err));
     const yaml_node *node = yaml_get(map, "crowd");
     if (node)
@@ -271,11 +276,9 @@ static int check_demos(const experiment *e, error *err)
     return 0;
 }
 
-int experiment_check_people(const experiment_reader *r, error *err)
+static int check_people(const experiment_reader *r, error *err)
 {
     const experiment *e = r->e;
-    if (!experiment_asks_people(e))
-        return 0;
     const yaml_node *map = yaml_get(r->root, "fitness");
     if (e->budget.seconds > 0)
         return yaml_error(yaml_get(r->root, "budget"), err, E_FORMAT,
@@ -285,6 +288,16 @@ int experiment_check_people(const experiment_reader *r, error *err)
         return yaml_error(map, err, E_UNSUPPORTED,
                           "soft prompts cannot be judged by people yet: candidates of a "
                           "step are not generated together");
+    return 0;
+}
+
+int experiment_check_open(const experiment_reader *r, error *err)
+{
+    const experiment *e = r->e;
+    if (!experiment_is_open(e))
+        return 0;
+    if (experiment_asks_people(e))
+        TRY(check_people(r, err));
     if (e->proposals.hybrid && e->proposals.gradient_rows)
         TRY(experiment_need_targets(e, "a gradient (search.hybrid)", err));
     return check_demos(e, err);

@@ -55,8 +55,12 @@ int experiment_read_fitness(experiment_reader *r, error *err);
 int experiment_read_labels(experiment *e, const yaml_node *map, fitness_kind kind,
                            error *err);
 int experiment_read_people(experiment_reader *r, const yaml_node *map, error *err);
-/* After search and budget: what does not go together with people. */
-int experiment_check_people(const experiment_reader *r, error *err);
+/* Into people.shown. */
+int experiment_read_shown(experiment_reader *r, const yaml_node *map, error *err);
+int experiment_read_reward(experiment_reader *r, const yaml_node *map, error *err);
+int experiment_dump_reward(json_t *map, const experiment *e, error *err);
+/* After search and budget: what does not go together with people, or without answers. */
+int experiment_check_open(const experiment_reader *r, error *err);
 int experiment_dump_people(json_t *map, const experiment *e, error *err);
 void people_plan_free(people_plan *p);
 int json_put_texts(json_t *object, const char *key, char *const *texts, size_t n,

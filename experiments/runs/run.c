@@ -68,7 +68,7 @@ static int probe_pace(const experiment *e, const judge *j, double *pace, error *
     objective *o;
     experiment same = *e;
     *pace = 0;
-    if (experiment_asks_people(e))
+    if (experiment_is_open(e))
         same.fitness.kind = FITNESS_EXACT; /* the same texts, and nobody is asked */
     TRY(scorer_open(&forgetful, j->model, j->session,
                     &(scorer_options){.overflow = e->overflow}, err));
