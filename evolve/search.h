@@ -49,7 +49,7 @@ typedef struct search_options {
     size_t
         stall_restart; /* generations without a new best before a restart; 0 never (5) */
     size_t guests_every; /* generations from one asking of the proposer for whole texts to
-                            the next (6); 0 never */
+                            the next (3); 0 never */
     bool racing;         /* (on); off: every candidate meets every example */
     size_t block;        /* examples per racing block (5) */
     size_t first_blocks; /* blocks before the first look (1); doubled look by look */
