@@ -239,8 +239,13 @@ static int read_hybrid(const yaml_node *node, proposal_options *o, error *err)
 {
     const char *names[MOST_PARTS];
     bool on = false;
-    if (node->kind != YAML_LIST)
-        TRY(read_switch(node, &on, err));
+    if (node->kind == YAML_SCALAR && read_switch(node, &on, NULL) < 0)
+        return yaml_error(node, err, E_FORMAT,
+                          "hybrid is \"%.60s\"; it must be on or off, or a list of "
+                          "swaps, nearest and projected",
+                          node->s);
+    if (node->kind != YAML_SCALAR)
+        TRY(expect_list(node, "hybrid", err));
     for (size_t i = 0; i < n_hybrid_parts; i++) {
         names[i] = hybrid_parts[i].name;
         *hybrid_switch(o, i) = on;
