@@ -16,6 +16,7 @@
 #include "../experiments/runs/run.h"
 #include "../experiments/views/summary.h"
 #include "engine_fixture.h"
+#include "failing_malloc.h"
 #include "fixture.h"
 #include "scratch.h"
 #include "small_lm.h"
@@ -215,6 +216,45 @@ static void no_allowance_is_passed(void **state)
     assert_true(none && some);
 }
 
+/* ---- Memory ---- */
+
+/* Told as such; and what is asked afterwards is answered as if nothing had been. */
+static void an_allocation_may_fail(void **state)
+{
+    (void)state;
+    if (!can_fail_allocations())
+        return;
+    bench w;
+    proposed_text wanted[MOST], offers[MOST];
+    size_t failures = 0;
+    open_bench(&w, "on");
+    const genome *g = &w.e->seeds[0];
+    proposer *p = &w.j.proposer->proposer;
+    int n = ask(&w, g, wanted), rc = -1;
+    for (long after = 1; rc < 0; after += 1 + after / 8) {
+        error err = {0};
+        long before = allocations_held();
+        memset(offers, 0, sizeof offers);
+        set_allocations_left(after);
+        rc = p->texts(p, &w.e->spec, g, 0, MOST, offers, &err);
+        set_allocations_left(-1);
+        /* E_EXTERNAL: libcrypto had none for its SHA-256 */
+        assert_true(rc == n || rc == E_MEMORY || rc == E_EXTERNAL);
+        assert_int_equal(err.code, rc < 0 ? rc : 0);
+        failures += rc < 0;
+        free_texts(offers);
+        assert_int_equal(ask(&w, g, offers), n);
+        for (int i = 0; i < n; i++)
+            assert_string_equal(offers[i].text, wanted[i].text);
+        free_texts(offers);
+        /* the engine's aligned buffers are given back without having been counted */
+        assert_true(allocations_held() <= before);
+    }
+    assert_true(failures > 20);
+    free_texts(wanted);
+    close_bench(&w);
+}
+
 /* ---- Whole runs ---- */
 
 static run_record *run_with(const char *dir, const char *parts, unsigned limit)
@@ -281,6 +321,7 @@ int main(void)
         cmocka_unit_test(another_tokenisation_does_not_match),
         cmocka_unit_test(offers_are_the_same_twice_and_charged_once),
         cmocka_unit_test(no_allowance_is_passed),
+        cmocka_unit_test(an_allocation_may_fail),
         cmocka_unit_test(parts_can_be_chosen_and_runs_repeat_themselves),
         cmocka_unit_test(no_budget_is_passed),
     };

@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TASKS = ["antonyms", "translation"]
+TASKS = ["antonyms", "plurals"]
 # name: settings
 ARMS = {
     "ga": [],
