@@ -13,7 +13,7 @@ PREFIX    ?= /usr/local
 comma     := ,
 BUILD     ?= build/$(if $(SANITIZER),$(subst $(comma),-,$(SANITIZER)),release)
 
-LIBRARIES := gsl jansson libcurl sqlite3 libpcre2-8 libfyaml libcrypto
+LIBRARIES := gsl jansson libcurl sqlite3 libpcre2-8 libfyaml libcrypto libmicrohttpd
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES))
 # oneDNN and libunistring have no pkg-config files; oneDNN's libgomp is named so that there is one
 # OpenMP runtime.
@@ -66,6 +66,9 @@ $(KERNEL_SETS:%=$(BUILD)/model/kernels_%.o): $(BUILD)/model/kernels_%.o: model/k
 	$(CC) $(ALL_CFLAGS) -O3 -fno-math-errno -fno-trapping-math $(KERNEL_$*) \
 	    -DKERNEL_SET=$* -c $< -o $@
 
+# The assembler reads these, and tells no dependencies.
+$(BUILD)/rater/assets.o: rater/page.css rater/page.js rater/openapi.json
+
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -96,8 +99,9 @@ fuzz: ## run each fuzzer for FUZZ_SECONDS (60)
 $(FUZZ_BUILD)/tests/fuzz_%: $(FUZZ_BUILD)/tests/fuzz_%.o $(LIBRARY)
 	$(CC) -fsanitize=fuzzer,address,undefined $^ $(PKG_LIBS) -o $@
 
-bench: $(PROGRAM) ## time the engine; CSV rows with the machine's CPU flags
-	@BUILD=$(BUILD) ./tests/bench.sh
+BENCH := scoring training
+bench: $(PROGRAM) ## time the engine, BENCH="scoring training"; CSV rows with the machine's CPU flags
+	@for what in $(BENCH); do BUILD=$(BUILD) ./tests/bench_$$what.sh || exit; done
 
 tidy: ## static analysis: clang-tidy, cppcheck, gcc -fanalyzer
 	@PKG_CFLAGS='$(PKG_CFLAGS)' ./tests/tidy.sh

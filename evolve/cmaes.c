@@ -320,31 +320,13 @@ static int adapt(cmaes *self, record *const *ranked, error *err)
     return 0;
 }
 
-/* The best of all becomes the one to race against. */
-static void crown(search *s)
-{
-    cmaes *self = s->state;
-    for (size_t i = 0; i < self->n_litter; i++) {
-        record *r = self->litter[i], *loser = r;
-        if (!r->public.alive)
-            continue;
-        if (s->n_population == 0 || record_compare(&r, &s->population[0]) < 0) {
-            loser = s->n_population ? s->population[0] : NULL;
-            s->population[0] = r;
-            s->n_population = 1;
-        }
-        if (loser)
-            loser->public.alive = false;
-    }
-}
-
 static int cmaes_tell(search *s, error *err)
 {
     cmaes *self = s->state;
     TRY(heat_tell(s, err));
     if (s->heat.open)
         return 0;
-    crown(s);
+    search_crown(s, self->litter, self->n_litter);
     record **sampled = self->litter + self->n_seeds;
     size_t n = self->n_litter - self->n_seeds;
     qsort(sampled, n, sizeof *sampled, by_rank);

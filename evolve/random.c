@@ -54,19 +54,7 @@ static int random_tell(search *s, error *err)
     TRY(heat_tell(s, err));
     if (s->heat.open)
         return 0;
-    for (size_t i = 1; i <= self->n_batch; i++) {
-        record *r = self->batch[i];
-        if (!r->public.alive)
-            continue;
-        record *loser = r;
-        if (s->n_population == 0 || record_compare(&r, &s->population[0]) < 0) {
-            loser = s->n_population ? s->population[0] : NULL;
-            s->population[0] = r;
-            s->n_population = 1;
-        }
-        if (loser)
-            loser->public.alive = false;
-    }
+    search_crown(s, self->batch + 1, self->n_batch);
     self->barren = s->n_population ? 0 : self->barren + 1;
     self->n_batch = 0;
     s->generation++;

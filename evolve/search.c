@@ -373,6 +373,22 @@ int record_compare(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
+void search_crown(search *s, record *const *litter, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        record *r = litter[i], *loser = r;
+        if (!r->public.alive)
+            continue;
+        if (s->n_population == 0 || record_compare(&r, &s->population[0]) < 0) {
+            loser = s->n_population ? s->population[0] : NULL;
+            s->population[0] = r;
+            s->n_population = 1;
+        }
+        if (loser)
+            loser->public.alive = false;
+    }
+}
+
 /* Means over few examples are high by luck: whoever has seen more comes first. */
 static bool is_better(const candidate *x, const candidate *y)
 {

@@ -74,6 +74,9 @@ int search_add_query(search *s, record *who, const size_t *examples, size_t n,
 bool search_measured_fully(const search *s, const record *who);
 /* Selection's order: value, then lower id. For qsort over record *. */
 int record_compare(const void *a, const void *b);
+/* For searches that keep one: the best of litter[0..n) and of the one kept is kept, to
+ * race against next time; the others are dead. */
+void search_crown(search *s, record *const *litter, size_t n);
 
 /* ---- breed.c: candidates ---- */
 

@@ -77,7 +77,9 @@ void cpu_softmax_rows(backend_context *c, float *logits, const logit_stats *stat
 int cpu_attend_back(backend_context *c, const attention *a, const float *d_out,
                     float *d_q, error *err);
 
-/* cpu_attention.c: the layout of keys, and */
+/* cpu_attention.c: the layout of keys and values, and */
+size_t cpu_round_up(size_t n, size_t to);
+size_t cpu_padded_head(const model_shape *s); /* padded D: floats of a row of values */
 size_t cpu_key_width(const kernels *k, size_t capacity);
 size_t cpu_key_floats(const kernels *k, const model_shape *s, size_t capacity);
 size_t cpu_kv_floats(const model_shape *shape, size_t capacity);

@@ -102,6 +102,9 @@ int file_read(const char *path, size_t limit, char **out, size_t *n, error *err)
 /* Write a temporary file beside `path`, flush it to the disk, rename it: the file is the
  * old one or the whole new one, whatever happens meanwhile. */
 int file_write(const char *path, const void *bytes, size_t n, error *err);
+/* What file_write would say of `path` now, before there is anything to write: for those
+ * who work long for what they write. Leaves nothing behind. */
+int file_check_writable(const char *path, error *err);
 
 /* Index of the first byte that is not part of well-formed UTF-8 (RFC 3629: no surrogates,
  * no overlong forms), or n when all are. */

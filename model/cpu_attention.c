@@ -18,14 +18,14 @@ enum {
     SCORE_SLACK = 2 * KERNEL_MAX_PANEL,
 };
 
-static size_t round_up(size_t n, size_t to)
+size_t cpu_round_up(size_t n, size_t to)
 {
     return (n + to - 1) / to * to;
 }
 
-static size_t padded_head(const model_shape *s)
+size_t cpu_padded_head(const model_shape *s)
 {
-    return round_up(s->D, KERNEL_LANES);
+    return cpu_round_up(s->D, KERNEL_LANES);
 }
 
 /* Positions per panel of keys: short blocks do with half. */
@@ -36,13 +36,14 @@ size_t cpu_key_width(const kernels *k, size_t capacity)
 
 size_t cpu_key_floats(const kernels *k, const model_shape *s, size_t capacity)
 {
-    return round_up(capacity, cpu_key_width(k, capacity)) * s->D;
+    return cpu_round_up(capacity, cpu_key_width(k, capacity)) * s->D;
 }
 
 size_t cpu_kv_floats(const model_shape *shape, size_t capacity)
 {
     size_t keys = cpu_key_floats(kernels_best(), shape, capacity);
-    return round_up(shape->Hkv * (keys + capacity * padded_head(shape)), KERNEL_LANES);
+    return cpu_round_up(shape->Hkv * (keys + capacity * cpu_padded_head(shape)),
+                        KERNEL_LANES);
 }
 
 static void keep_one(const backend_context *c, const float *k, const float *v,
@@ -50,7 +51,7 @@ static void keep_one(const backend_context *c, const float *k, const float *v,
 {
     const model_shape *s = &c->shape;
     size_t width = cpu_key_width(c->kernels, t->capacity), D = s->D,
-           padded = padded_head(s);
+           padded = cpu_padded_head(s);
     size_t keys = cpu_key_floats(c->kernels, s, t->capacity);
     float *values = t->kv + s->Hkv * keys;
     for (size_t h = 0; h < s->Hkv; h++)
@@ -83,7 +84,8 @@ void cpu_fetch(backend_context *c, const kv_target *from, float *k, float *v,
 {
     const model_shape *s = &c->shape;
     size_t width = cpu_key_width(c->kernels, from->capacity), D = s->D;
-    size_t padded = padded_head(s), keys = cpu_key_floats(c->kernels, s, from->capacity);
+    size_t padded = cpu_padded_head(s),
+           keys = cpu_key_floats(c->kernels, s, from->capacity);
     const float *values = from->kv + s->Hkv * keys;
     for (size_t h = 0; h < s->Hkv; h++)
         for (size_t i = 0; i < from->m; i++) {
@@ -124,7 +126,7 @@ static void attend_range(const backend_context *c, const attention *a,
 {
     const kernels *k = c->kernels;
     const model_shape *s = &c->shape;
-    size_t D = s->D, kv_head = h / (s->H / s->Hkv), padded = padded_head(s);
+    size_t D = s->D, kv_head = h / (s->H / s->Hkv), padded = cpu_padded_head(s);
     float sums[MAX_ROWS];
     overlap o;
     for (const kv_span *p = a->spans; p < a->spans + a->n_spans; p++) {
@@ -133,7 +135,7 @@ static void attend_range(const backend_context *c, const attention *a,
         /* Whole vectors of keys: what this writes beyond n_keys, a later span or the
          * softmax overwrites. */
         size_t width = cpu_key_width(k, p->capacity);
-        k->product(o.end - o.begin, round_up(o.n_keys, k->lanes), D,
+        k->product(o.end - o.begin, cpu_round_up(o.n_keys, k->lanes), D,
                    a->q + o.begin * a->q_stride + h * D, a->q_stride,
                    p->kv + kv_head * cpu_key_floats(k, s, p->capacity), width, D * width,
                    scores + (o.begin - range[0]) * ld + p->first, ld, PRODUCT_SET);
@@ -163,7 +165,7 @@ int cpu_attend(backend_context *c, const attention *a, error *err)
     for (size_t i = 0; i < a->m; i++)
         if (a->positions[i] >= longest)
             longest = a->positions[i] + 1;
-    size_t n_padded = round_up(longest, KERNEL_LANES), ld = n_padded + SCORE_SLACK;
+    size_t n_padded = cpu_round_up(longest, KERNEL_LANES), ld = n_padded + SCORE_SLACK;
     size_t rows = SCORE_FLOATS / ld;
     rows = rows > MAX_ROWS                ? MAX_ROWS
            : rows < c->kernels->tile_rows ? c->kernels->tile_rows

@@ -31,7 +31,6 @@ typedef struct back_pass {
     const float *d_out;
     float *d_q;
     query_stats *stats; /* (m, H) */
-    size_t most_keys;   /* of a span */
 } back_pass;
 
 /* Room of one thread, cut into the parts that a block needs. */
@@ -44,26 +43,16 @@ typedef struct block_room {
     float *q, *g;        /* (QUERIES, padded D): of one head */
 } block_room;
 
-static size_t round_up(size_t n, size_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
-static size_t padded_head(const model_shape *s)
-{
-    return round_up(s->D, KERNEL_LANES);
-}
-
 static size_t room_floats(const model_shape *s, size_t ld)
 {
-    size_t D = padded_head(s);
+    size_t D = cpu_padded_head(s);
     return 3 * QUERIES * ld + 2 * ld * D + 2 * QUERIES * D + SLACK;
 }
 
 static block_room room_of(const back_pass *b, size_t ld)
 {
     float *at = b->c->scratch[omp_get_thread_num()].floats;
-    size_t D = padded_head(&b->c->shape);
+    size_t D = cpu_padded_head(&b->c->shape);
     block_room r = {.ld = ld};
     r.p = at;
     r.ds = r.p + QUERIES * ld;
@@ -89,7 +78,7 @@ static const float *values_of(const back_pass *b, const kv_span *s, size_t kv_he
 {
     const model_shape *m = &b->c->shape;
     return s->kv + m->Hkv * cpu_key_floats(b->c->kernels, m, s->capacity) +
-           kv_head * s->capacity * padded_head(m);
+           kv_head * s->capacity * cpu_padded_head(m);
 }
 
 /* to (n, padded D): the keys as rows. */
@@ -97,7 +86,7 @@ static void key_rows(const back_pass *b, const kv_span *s, size_t kv_head, size_
                      float *to)
 {
     const kernels *k = b->c->kernels;
-    size_t D = b->c->shape.D, padded = padded_head(&b->c->shape);
+    size_t D = b->c->shape.D, padded = cpu_padded_head(&b->c->shape);
     size_t width = cpu_key_width(k, s->capacity);
     const float *from = keys_of(b, s, kv_head);
     for (size_t i = 0; i < n; i += width)
@@ -110,7 +99,7 @@ static void value_panels(const back_pass *b, const kv_span *s, size_t kv_head, s
                          float *to)
 {
     const kernels *k = b->c->kernels;
-    size_t D = b->c->shape.D, padded = padded_head(&b->c->shape), panel = k->panel;
+    size_t D = b->c->shape.D, padded = cpu_padded_head(&b->c->shape), panel = k->panel;
     const float *from = values_of(b, s, kv_head);
     for (size_t i = 0; i < n; i += panel)
         k->turn(from + i * padded, n - i < panel ? n - i : panel, D, padded, to + i * D,
@@ -121,7 +110,7 @@ static void value_panels(const back_pass *b, const kv_span *s, size_t kv_head, s
 static void head_rows(const back_pass *b, const float *from, size_t stride, size_t n,
                       float *to)
 {
-    size_t D = b->c->shape.D, padded = padded_head(&b->c->shape);
+    size_t D = b->c->shape.D, padded = cpu_padded_head(&b->c->shape);
     for (size_t i = 0; i < n; i++, from += stride, to += padded) {
         memcpy(to, from, D * sizeof(float));
         memset(to + D, 0, (padded - D) * sizeof(float));
@@ -148,25 +137,31 @@ static size_t keys_seen(const attention *a, const kv_span *s, size_t first, size
     return furthest - s->first < s->n_keys ? furthest - s->first : s->n_keys;
 }
 
-/* to (n, ld) = q k^T, from column `at`. Whole vectors are written. */
+/* to (n, ld) = q k^T. Whole vectors are written. */
 static void block_scores(const back_pass *b, const block *k, const float *q, float *to,
                          size_t ld)
 {
     const kernels *ops = b->c->kernels;
     size_t D = b->c->shape.D, width = cpu_key_width(ops, k->span->capacity);
-    ops->product(k->n, round_up(k->n_keys, ops->lanes), D, q, padded_head(&b->c->shape),
-                 keys_of(b, k->span, k->kv_head), width, D * width, to, ld, PRODUCT_SET);
+    ops->product(k->n, cpu_round_up(k->n_keys, ops->lanes), D, q,
+                 cpu_padded_head(&b->c->shape), keys_of(b, k->span, k->kv_head), width,
+                 D * width, to, ld, PRODUCT_SET);
+}
+
+/* Keys of the block that its query i sees. */
+static size_t block_seen(const back_pass *b, const block *k, size_t i)
+{
+    size_t end = b->a->positions[k->first + i] + 1;
+    size_t seen = end > k->span->first ? end - k->span->first : 0;
+    return seen < k->n_keys ? seen : k->n_keys;
 }
 
 /* p (n, ld), scores on entry, become probabilities; 0 where a query does not look. */
 static void block_probabilities(const back_pass *b, const block *k, float *p, size_t ld)
 {
-    const attention *a = b->a;
     for (size_t i = 0; i < k->n; i++) {
         const query_stats *s = &b->stats[(k->first + i) * b->c->shape.H + k->head];
-        size_t seen = a->positions[k->first + i] + 1;
-        seen = seen > k->span->first ? seen - k->span->first : 0;
-        seen = seen < k->n_keys ? seen : k->n_keys;
+        size_t seen = block_seen(b, k, i);
         float *row = p + i * ld;
         b->c->kernels->exp_scaled(row, seen, s->max, b->c->score_scale, s->weight);
         memset(row + seen, 0, (ld - seen) * sizeof(float));
@@ -179,7 +174,7 @@ static void block_gradient(const back_pass *b, const block *k, const block_room 
     const kernels *ops = b->c->kernels;
     size_t D = b->c->shape.D;
     value_panels(b, k->span, k->kv_head, k->n_keys, r->value_panels);
-    ops->product(k->n, k->n_keys, D, r->g, padded_head(&b->c->shape), r->value_panels,
+    ops->product(k->n, k->n_keys, D, r->g, cpu_padded_head(&b->c->shape), r->value_panels,
                  ops->panel, D * ops->panel, r->ds, r->ld, PRODUCT_SET);
     for (size_t i = 0; i < k->n; i++) {
         float baseline = b->stats[(k->first + i) * b->c->shape.H + k->head].baseline;
@@ -221,46 +216,61 @@ static void block_load(const back_pass *b, const block *k, const block_room *r)
 
 /* ---- First pass: statistics and dq, by ranges of queries ---- */
 
+/* baseline = do . o of each query, and max below every score. */
+static void stats_begin(const back_pass *b, size_t first, size_t n, size_t head)
+{
+    const attention *a = b->a;
+    size_t H = b->c->shape.H, D = b->c->shape.D;
+    for (size_t i = first; i < first + n; i++) {
+        const float *g = b->d_out + i * a->out_stride + head * D;
+        const float *o = a->out + i * a->out_stride + head * D;
+        double dot = 0;
+        for (size_t d = 0; d < D; d++)
+            dot += (double)g[d] * (double)o[d];
+        b->stats[i * H + head] = (query_stats){.max = -INFINITY, .baseline = (float)dot};
+    }
+}
+
+/* One row of scores: its largest, or (sum given) the sum of its exponentials. */
+static void stats_add(const back_pass *b, query_stats *x, float *row, size_t seen,
+                      double *sum)
+{
+    if (sum != NULL)
+        *sum +=
+            (double)b->c->kernels->exp_scaled(row, seen, x->max, b->c->score_scale, 1);
+    else
+        for (size_t j = 0; j < seen; j++)
+            x->max = row[j] > x->max ? row[j] : x->max;
+}
+
+/* All spans once, for the maxima or (sums given) for the sums (n). */
+static void stats_pass(const back_pass *b, size_t first, size_t n, size_t head,
+                       const block_room *r, double *sums)
+{
+    const attention *a = b->a;
+    size_t H = b->c->shape.H, D = b->c->shape.D;
+    for (const kv_span *s = a->spans; s < a->spans + a->n_spans; s++) {
+        block k;
+        if (!block_make(b, s, first, n, head, &k))
+            continue;
+        head_rows(b, a->q + k.first * a->q_stride + head * D, a->q_stride, k.n, r->q);
+        block_scores(b, &k, r->q, r->p, r->ld);
+        for (size_t i = 0; i < k.n; i++)
+            stats_add(b, &b->stats[(k.first + i) * H + head], r->p + i * r->ld,
+                      block_seen(b, &k, i), sums ? &sums[k.first - first + i] : NULL);
+    }
+}
+
 /* The largest score of each query, and the sum of the exponentials, span by span. */
 static void range_stats(const back_pass *b, size_t first, size_t n, size_t head,
                         const block_room *r)
 {
-    const attention *a = b->a;
-    size_t H = b->c->shape.H, D = b->c->shape.D;
-    query_stats *stats = b->stats + first * H + head;
     double sums[QUERIES] = {0};
-    for (size_t i = 0; i < n; i++) {
-        const float *g = b->d_out + (first + i) * a->out_stride + head * D;
-        const float *o = a->out + (first + i) * a->out_stride + head * D;
-        double dot = 0;
-        for (size_t d = 0; d < D; d++)
-            dot += (double)g[d] * (double)o[d];
-        stats[i * H] = (query_stats){.max = -INFINITY, .baseline = (float)dot};
-    }
-    for (int pass = 0; pass < 2; pass++)
-        for (const kv_span *s = a->spans; s < a->spans + a->n_spans; s++) {
-            block k;
-            if (!block_make(b, s, first, n, head, &k))
-                continue;
-            size_t offset = k.first - first;
-            head_rows(b, a->q + k.first * a->q_stride + head * D, a->q_stride, k.n, r->q);
-            block_scores(b, &k, r->q, r->p, r->ld);
-            for (size_t i = 0; i < k.n; i++) {
-                query_stats *x = &stats[(offset + i) * H];
-                float *row = r->p + i * r->ld;
-                size_t seen = a->positions[k.first + i] + 1;
-                seen = seen > s->first ? seen - s->first : 0;
-                seen = seen < k.n_keys ? seen : k.n_keys;
-                if (pass == 0)
-                    for (size_t j = 0; j < seen; j++)
-                        x->max = row[j] > x->max ? row[j] : x->max;
-                else
-                    sums[offset + i] += (double)b->c->kernels->exp_scaled(
-                        row, seen, x->max, b->c->score_scale, 1);
-            }
-        }
+    stats_begin(b, first, n, head);
+    stats_pass(b, first, n, head, r, NULL);
+    stats_pass(b, first, n, head, r, sums);
     for (size_t i = 0; i < n; i++)
-        stats[i * H].weight = (float)(1 / sums[i]);
+        b->stats[(first + i) * b->c->shape.H + head].weight = (float)(1 / sums[i]);
 }
 
 static void range_queries(const back_pass *b, size_t first, size_t n, size_t head,
@@ -268,7 +278,7 @@ static void range_queries(const back_pass *b, size_t first, size_t n, size_t hea
 {
     const attention *a = b->a;
     const kernels *ops = b->c->kernels;
-    size_t D = b->c->shape.D, padded = padded_head(&b->c->shape);
+    size_t D = b->c->shape.D, padded = cpu_padded_head(&b->c->shape);
     block_room r = room_of(b, ld);
     range_stats(b, first, n, head, &r);
     for (size_t i = first; i < first + n; i++)
@@ -296,7 +306,7 @@ static void add_turned(const back_pass *b, const block *k, const block_room *r,
     const kernels *ops = b->c->kernels;
     const model_shape *m = &b->c->shape;
     ops->turn(x, k->n, k->n_keys, r->ld, r->turned, QUERIES);
-    ops->product(k->n_keys, m->D, k->n, r->turned, QUERIES, rows, padded_head(m),
+    ops->product(k->n_keys, m->D, k->n, r->turned, QUERIES, rows, cpu_padded_head(m),
                  ops->panel, to, 2 * m->Hkv * m->D, PRODUCT_GROW);
 }
 
@@ -342,7 +352,7 @@ int cpu_attend_back(backend_context *c, const attention *a, const float *d_out,
     size_t n, most = 1;
     for (const kv_span *s = a->spans; s < a->spans + a->n_spans; s++)
         most = s->n_keys > most ? s->n_keys : most;
-    size_t ld = round_up(most, KERNEL_MAX_PANEL) + KERNEL_MAX_PANEL;
+    size_t ld = cpu_round_up(most, KERNEL_MAX_PANEL) + KERNEL_MAX_PANEL;
     TRY(cpu_scratch_grow(c, room_floats(&c->shape, ld), err));
     if (!size_mul(a->m, c->shape.H, &n))
         return error_memory(err, SIZE_MAX);

@@ -184,7 +184,7 @@ int model_nearest_tokens(session *s, const float *vectors, size_t n,
                          embedding_measure measure, size_t k, int32_t *ids,
                          double *measures, error *err)
 {
-    double began = session_clock();
+    double began = clock_seconds();
     bool cosine = measure == MEASURE_COSINE;
     ranking r = {.k = k,
                  .measure = cosine ? measure_cosine : measure_dot,
@@ -196,7 +196,7 @@ int model_nearest_tokens(session *s, const float *vectors, size_t n,
     if (cosine)
         TRY(make_norms(s, err));
     int rc = rank(&r, n, ids, measures, err);
-    s->counters.seconds += session_clock() - began;
+    s->counters.seconds += clock_seconds() - began;
     return rc;
 }
 
@@ -214,7 +214,7 @@ static void measure_swap(const ranking *r, size_t i, float *products)
 int model_token_gradient(session *s, const float *gradients, const int32_t *current,
                          size_t n, size_t k, int32_t *ids, double *changes, error *err)
 {
-    double began = session_clock();
+    double began = clock_seconds();
     size_t V = s->weights->shape.V;
     ranking r = {.k = k,
                  .measure = measure_swap,
@@ -232,6 +232,6 @@ int model_token_gradient(session *s, const float *gradients, const int32_t *curr
     TRY(check_vectors(gradients, n, s->weights->shape.C, "the gradient of position",
                       err));
     int rc = rank(&r, n, ids, changes, err);
-    s->counters.seconds += session_clock() - began;
+    s->counters.seconds += clock_seconds() - began;
     return rc;
 }

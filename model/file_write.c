@@ -30,16 +30,38 @@ static int set_usual_mode(int fd)
     return fchmod(fd, 0666 & ~mask);
 }
 
+/* A new file beside `path`, its name in *name (empty on failure); its descriptor. */
+static int open_temporary(const char *path, text *name, error *err)
+{
+    TRY(text_add_format(name, err, "%s.XXXXXX", path));
+    int fd = mkstemp(name->s);
+    if (fd >= 0)
+        return fd;
+    text_free(name);
+    return error_set(err, E_IO, "cannot write %s: %s", path, strerror(errno));
+}
+
+int file_check_writable(const char *path, error *err)
+{
+    struct stat is;
+    if (stat(path, &is) == 0 && S_ISDIR(is.st_mode))
+        return error_set(err, E_IO, "cannot write %s: %s", path, strerror(EISDIR));
+    text temporary = {0};
+    int fd = open_temporary(path, &temporary, err);
+    if (fd < 0)
+        return fd;
+    close(fd);
+    unlink(temporary.s);
+    text_free(&temporary);
+    return 0;
+}
+
 int file_write(const char *path, const void *bytes, size_t n, error *err)
 {
     text temporary = {0};
-    TRY(text_add_format(&temporary, err, "%s.XXXXXX", path));
-    int fd = mkstemp(temporary.s), rc = 0;
-    if (fd < 0) {
-        rc = error_set(err, E_IO, "cannot write %s: %s", path, strerror(errno));
-        text_free(&temporary);
-        return rc;
-    }
+    int fd = open_temporary(path, &temporary, err), rc = 0;
+    if (fd < 0)
+        return fd;
     bool failed = write_all(fd, bytes, n) < 0 || set_usual_mode(fd) < 0 || fsync(fd) < 0;
     int why = errno;
     if (close(fd) < 0 && !failed) {

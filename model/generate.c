@@ -345,7 +345,7 @@ static int generate(session *s, const row_set *set, size_t n_samples,
 int model_generate(session *s, const row *contexts, size_t n, size_t n_samples,
                    const sampling *options, continuation *out, error *err)
 {
-    double began = session_clock();
+    double began = clock_seconds();
     row_set set = {0};
     size_t room = 1;
     if (n == 0 || n_samples == 0)
@@ -362,7 +362,7 @@ int model_generate(session *s, const row *contexts, size_t n, size_t n_samples,
     if (rc == 0)
         rc = generate(s, &set, n_samples, options, out, err);
     row_set_free(&set);
-    s->counters.seconds += session_clock() - began;
+    s->counters.seconds += clock_seconds() - began;
     return rc;
 }
 

@@ -387,12 +387,12 @@ static int run_job(job *j, size_t n, row_score *out, error *err)
 int model_gradient(session *s, const row *rows, size_t n, const gradient_request *request,
                    row_score *out, error *err)
 {
-    double began = session_clock();
+    double began = clock_seconds();
     job j = {.s = s, .asked = rows, .request = request};
     resident_begin(s);
     int rc = run_job(&j, n, out, err);
     job_close(&j);
-    s->counters.seconds += session_clock() - began;
+    s->counters.seconds += clock_seconds() - began;
     return rc;
 }
 

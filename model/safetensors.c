@@ -33,16 +33,19 @@ typedef struct parse {
 static const struct dtype {
     const char *name;
     safetensor_type type;
-    size_t bytes;
+    size_t bits; /* of an element; a tensor has whole bytes */
 } dtypes[] = {
-    {"F32", SAFETENSOR_F32, 4},       {"F64", SAFETENSOR_F64, 8},
-    {"F16", SAFETENSOR_F16, 2},       {"BF16", SAFETENSOR_BF16, 2},
-    {"BOOL", SAFETENSOR_OTHER, 1},    {"U8", SAFETENSOR_OTHER, 1},
-    {"I8", SAFETENSOR_OTHER, 1},      {"F8_E5M2", SAFETENSOR_OTHER, 1},
-    {"F8_E4M3", SAFETENSOR_OTHER, 1}, {"U16", SAFETENSOR_OTHER, 2},
-    {"I16", SAFETENSOR_OTHER, 2},     {"U32", SAFETENSOR_OTHER, 4},
-    {"I32", SAFETENSOR_OTHER, 4},     {"U64", SAFETENSOR_OTHER, 8},
-    {"I64", SAFETENSOR_OTHER, 8},     {"C64", SAFETENSOR_OTHER, 8},
+    {"F32", SAFETENSOR_F32, 32},          {"F64", SAFETENSOR_F64, 64},
+    {"F16", SAFETENSOR_F16, 16},          {"BF16", SAFETENSOR_BF16, 16},
+    {"BOOL", SAFETENSOR_OTHER, 8},        {"U8", SAFETENSOR_OTHER, 8},
+    {"I8", SAFETENSOR_OTHER, 8},          {"F8_E5M2", SAFETENSOR_OTHER, 8},
+    {"F8_E4M3", SAFETENSOR_OTHER, 8},     {"F8_E8M0", SAFETENSOR_OTHER, 8},
+    {"F8_E5M2FNUZ", SAFETENSOR_OTHER, 8}, {"F8_E4M3FNUZ", SAFETENSOR_OTHER, 8},
+    {"F6_E2M3", SAFETENSOR_OTHER, 6},     {"F6_E3M2", SAFETENSOR_OTHER, 6},
+    {"F4", SAFETENSOR_OTHER, 4},          {"U16", SAFETENSOR_OTHER, 16},
+    {"I16", SAFETENSOR_OTHER, 16},        {"U32", SAFETENSOR_OTHER, 32},
+    {"I32", SAFETENSOR_OTHER, 32},        {"U64", SAFETENSOR_OTHER, 64},
+    {"I64", SAFETENSOR_OTHER, 64},        {"C64", SAFETENSOR_OTHER, 64},
 };
 
 static const struct dtype *dtype_find(const char *name)
@@ -69,7 +72,7 @@ static bool size_read(const json_t *value, size_t *out)
     return true;
 }
 
-static int read_dtype(const parse *p, const json_t *entry, safetensor *t, size_t *bytes)
+static int read_dtype(const parse *p, const json_t *entry, safetensor *t, size_t *bits)
 {
     t->dtype = json_string_value(json_object_get(entry, "dtype"));
     if (!t->dtype)
@@ -80,12 +83,13 @@ static int read_dtype(const parse *p, const json_t *entry, safetensor *t, size_t
                          "%s: tensor \"%s\" has dtype %.40s, which is not known here",
                          p->name, t->name, t->dtype);
     t->type = d->type;
-    *bytes = d->bytes;
+    *bits = d->bits;
     return 0;
 }
 
-/* t's dims, and in *bytes (at first of one element) the bytes of all. */
-static int read_shape(const parse *p, const json_t *entry, safetensor *t, size_t *bytes)
+/* t's dims, and from the bits of one element the bytes of all. */
+static int read_shape(const parse *p, const json_t *entry, safetensor *t, size_t bits,
+                      size_t *bytes)
 {
     const json_t *shape = json_object_get(entry, "shape");
     if (!json_is_array(shape))
@@ -98,9 +102,12 @@ static int read_shape(const parse *p, const json_t *entry, safetensor *t, size_t
     for (size_t i = 0; i < t->n_dims; i++) {
         if (!size_read(json_array_get(shape, i), &t->dims[i]))
             return wrong_entry(p, t->name, "a dimension is not a size");
-        if (!size_mul(*bytes, t->dims[i], bytes))
-            return wrong_entry(p, t->name, "its shape has more bytes than 64 bits count");
+        if (!size_mul(bits, t->dims[i], &bits))
+            return wrong_entry(p, t->name, "its shape has more bits than 64 bits count");
     }
+    if (bits % 8 != 0)
+        return wrong_entry(p, t->name, "its dtype and shape make no whole bytes");
+    *bytes = bits / 8;
     return 0;
 }
 
@@ -130,11 +137,11 @@ static int read_entry(const parse *p, const char *name, const json_t *entry,
                       safetensor *out)
 {
     safetensor t = {.name = name};
-    size_t bytes;
+    size_t bits = 0, bytes = 0;
     if (!json_is_object(entry))
         return wrong_entry(p, name, "its entry is not an object");
-    TRY(read_dtype(p, entry, &t, &bytes));
-    TRY(read_shape(p, entry, &t, &bytes));
+    TRY(read_dtype(p, entry, &t, &bits));
+    TRY(read_shape(p, entry, &t, bits, &bytes));
     TRY(read_offsets(p, entry, &t, bytes));
     *out = t;
     return 0;

@@ -17,7 +17,7 @@ typedef enum safetensor_type {
     SAFETENSOR_F64,
     SAFETENSOR_F16,
     SAFETENSOR_BF16,
-    SAFETENSOR_OTHER, /* integers, booleans, 8-bit floats: listed, not converted */
+    SAFETENSOR_OTHER, /* integers, booleans, small floats: listed, not converted */
 } safetensor_type;
 
 enum { SAFETENSOR_DIMS = 8 };

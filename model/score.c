@@ -99,7 +99,7 @@ static row_score sum_row(const scorer *sc, size_t i)
 int model_score(session *s, const row *rows, size_t n, row_score *out,
                 double *token_logprobs, error *err)
 {
-    double began = session_clock();
+    double began = clock_seconds();
     scorer sc = {0};
     row_set set = {0};
     if (n == 0)
@@ -115,7 +115,7 @@ int model_score(session *s, const row *rows, size_t n, row_score *out,
         memcpy(token_logprobs, sc.logprobs, sc.offsets[n] * sizeof(double));
     scorer_close(&sc);
     row_set_free(&set);
-    s->counters.seconds += session_clock() - began;
+    s->counters.seconds += clock_seconds() - began;
     return rc;
 }
 
@@ -148,7 +148,7 @@ static int ask_visit(walk_visitor *v, const plan_want *wants, size_t n,
 int model_next(session *s, const row *rows, size_t n, size_t k, int32_t *ids,
                double *logprobs, error *err)
 {
-    double began = session_clock();
+    double began = clock_seconds();
     size_t V = s->weights->shape.V, total;
     row_set set = {0};
     if (n == 0)
@@ -176,6 +176,6 @@ int model_next(session *s, const row *rows, size_t n, size_t k, int32_t *ids,
     free(a.ids);
     free(a.logprobs);
     row_set_free(&set);
-    s->counters.seconds += session_clock() - began;
+    s->counters.seconds += clock_seconds() - began;
     return rc;
 }

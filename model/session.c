@@ -176,11 +176,6 @@ void session_set_interrupt(session *s, const volatile int *flag)
     s->interrupt = flag;
 }
 
-double session_clock(void)
-{
-    return clock_seconds();
-}
-
 int session_check_interrupt(const session *s, error *err)
 {
     if (s->interrupt != NULL && *s->interrupt != 0)

@@ -136,8 +136,6 @@ void session_prefix_drop(session *s);
 
 /* ---- session.c ---- */
 
-/* Seconds of a clock that never goes back. */
-double session_clock(void);
 
 /* E_INTERRUPTED when the flag is up. */
 int session_check_interrupt(const session *s, error *err);

@@ -192,7 +192,7 @@ static void fetch_key_values(session *s, kv_block *from, float *out)
 
 int model_key_values(session *s, const int32_t *ids, size_t n, float *out, error *err)
 {
-    double began = session_clock();
+    double began = clock_seconds();
     size_t window = s->weights->shape.window;
     kv_block *block = NULL;
     if (n == 0)
@@ -215,6 +215,6 @@ int model_key_values(session *s, const int32_t *ids, size_t n, float *out, error
     if (rc == 0)
         fetch_key_values(s, block, out);
     kv_block_free(s, block);
-    s->counters.seconds += session_clock() - began;
+    s->counters.seconds += clock_seconds() - began;
     return rc;
 }

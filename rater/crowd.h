@@ -33,6 +33,8 @@ void crowd_rollback(crowd *c);
 
 /* ---- What is asked ---- */
 
+enum { MAX_OUTPUTS = 4, MAX_LABELS = 11 };
+
 typedef enum question_kind {
     QUESTION_COMPARE, /* which of two outputs */
     QUESTION_BEST,    /* the best of four */
@@ -49,14 +51,21 @@ typedef struct question {
     bool ties;          /* COMPARE, BEST: "no difference" is an answer */
     char *text;         /* "Which name suits the dream better?" */
     char *instructions; /* shown before the first task; "" if none */
-    char **labels;      /* SCALE: lowest first, 2 to 11 */
+    char **labels;      /* SCALE: lowest first, 2 to MAX_LABELS */
     size_t n_labels;
 } question;
 void question_free(question *q); /* what it owns, not q itself */
 
 int crowd_put_question(crowd *c, const question *q, char id[SHA256_HEX], error *err);
-int crowd_put_output(crowd *c, const char *context, const char *text, char id[SHA256_HEX],
-                     error *err);
+/* What is not well-formed UTF-8 is replaced by U+FFFD first; E_LIMIT above 4 MiB. */
+int crowd_put_output(crowd *c, const char *context, const char *output,
+                     char id[SHA256_HEX], error *err);
+/* 1, or 0 when there is none of this id. Texts are new; NULL: not wanted. */
+int crowd_question(crowd *c, const char *id, question *out, error *err);
+int crowd_output(crowd *c, const char *id, char **context, char **output, error *err);
+/* The sorted ids of the outputs of a task; their number, or 0 when there is no task. */
+int crowd_task_outputs(crowd *c, const char *id, char outputs[MAX_OUTPUTS][SHA256_HEX],
+                       error *err);
 
 /* A task to be put; borrowed. */
 typedef struct task_request {
@@ -67,10 +76,12 @@ typedef struct task_request {
     double priority;            /* higher is asked first; what would decide most */
     const char *gold; /* the right answer is known: an output's id (COMPARE, BEST),
                          "1" to n_labels (SCALE), "0" or "1" (ACCEPT); else NULL */
-    bool practice;    /* made up for quality control, of no use to the search */
+    bool practice;    /* made up for quality control, of no use to the search; has gold */
 } task_request;
-/* There already: wanted becomes the larger, priority the new one, and a closed task is
- * open again. E_ARGUMENT for outputs or a question that are not there, or do not fit. */
+/* The right answer is part of a task: with and without it are two tasks, and gold tasks
+ * are asked by their share, however few ratings are wanted. There already: wanted becomes
+ * the larger, priority the new one, and a closed task is open again. E_ARGUMENT for
+ * outputs or a question that are not there, or do not fit. */
 int crowd_put_task(crowd *c, const task_request *t, char id[SHA256_HEX], error *err);
 /* No more answers are wanted (those that come are kept). NULL: all tasks. */
 int crowd_close_task(crowd *c, const char *id, error *err);
@@ -108,7 +119,8 @@ typedef struct quality_rules {
     double min_seconds;  /* a faster answer does not count (1) */
     size_t max_ratings;  /* per rater; 0: no limit (0) */
     size_t min_checks;   /* gold and repeated answers before a rater can fail (4) */
-    double min_right;    /* smallest share of right gold and agreeing repeats (0.6) */
+    double min_right;    /* smallest share of right gold and agreeing repeats (0.6); on a
+                            scale of 5 labels or more one step off is right */
     int64_t lease_seconds; /* an assignment's place is kept for so long (900) */
 } quality_rules;
 quality_rules quality_defaults(void);
@@ -117,7 +129,7 @@ int crowd_rules(crowd *c, quality_rules *rules, error *err);
 
 /* ---- Asking ---- */
 
-enum { ASSIGNMENT_TOKEN = 44, MAX_OUTPUTS = 4 };
+enum { ASSIGNMENT_TOKEN = 44 };
 
 typedef struct assignment {
     char token[ASSIGNMENT_TOKEN]; /* unguessable; names it from now on */
@@ -131,7 +143,8 @@ typedef struct assignment {
     bool answered; /* and not withdrawn */
     int answer;    /* as below; of an answered one */
     size_t n_done; /* that the rater has answered */
-    size_t n_left; /* open tasks that the rater has not answered, this one included */
+    size_t n_left; /* open tasks (not closed, not full, no gold) that the rater has not
+                      answered, and this one */
     bool can_undo; /* the rater has a rating to take back */
 } assignment;
 void assignment_free(assignment *a); /* what it owns */
@@ -150,7 +163,8 @@ typedef enum assign_result {
  * (ratings that count and leases that run are fewer than wanted). Returns an
  * assign_result. The order shown is random; randomness is the system's. */
 int crowd_assign(crowd *c, int64_t rater, int64_t now, assignment *out, error *err);
-/* One task for a rater, whatever its places: for crowds that choose tasks themselves. */
+/* One task for a rater, whatever its places: for crowds that choose tasks themselves. If
+ * he has answered it, that assignment, as answered. */
 int crowd_assign_task(crowd *c, int64_t rater, const char *task, int64_t now,
                       assignment *out, error *err);
 /* 1, or 0 when no assignment has the token. */
@@ -180,6 +194,22 @@ typedef enum submit_result {
 } submit_result;
 /* E_ARGUMENT for an answer out of the question's range. Returns a submit_result. */
 int crowd_submit(crowd *c, const submission *s, int64_t now, error *err);
+/* A rating that was made elsewhere: in another crowd, by a program. It takes no place,
+ * and its task may be closed. */
+typedef struct foreign_rating {
+    const char *task; /* id */
+    int64_t rater;
+    int answer; /* an index into the task's sorted outputs, or ANSWER_TIE; else as above
+                 */
+    double seconds; /* NaN: not known, and not too fast */
+    int64_t time;
+    const char *comment, *source, *key; /* as in a submission */
+    bool repeat, late, withdrawn;
+} foreign_rating;
+/* SUBMIT_RECORDED; SUBMIT_SAME: the rater's answer to this task, or this key for it, is
+ * there already; SUBMIT_CONFLICT: another answer is, or the key belongs to another.
+ * E_ARGUMENT for a task that is not there, and for an answer out of range. */
+int crowd_record(crowd *c, const foreign_rating *r, error *err);
 /* Withdraw the rater's latest rating and open its assignment again (`out`, its task may
  * be shown anew). 1, or 0 when there is none. */
 int crowd_undo(crowd *c, int64_t rater, int64_t now, assignment *out, error *err);
@@ -189,8 +219,11 @@ int crowd_leave(crowd *c, int64_t rater, error *err);
 /* ---- What came of it ---- */
 
 typedef struct crowd_counts {
-    size_t tasks, open_tasks, wanted; /* wanted: ratings still missing on open tasks */
-    size_t ratings, withdrawn, late, simulated;
+    size_t tasks;      /* all, gold included */
+    size_t open_tasks; /* not closed, not full, no gold */
+    size_t wanted;     /* ratings still missing on those */
+    size_t ratings;    /* that stand; of these late, simulated */
+    size_t withdrawn, late, simulated;
     size_t counted; /* ratings that count: of raters not excluded, not too fast, no gold
                        or repeat, not withdrawn */
     size_t raters, excluded;
@@ -213,14 +246,33 @@ typedef struct crowd_rating {
     bool repeat, late, withdrawn, fast, excluded, counts;
     double seconds;
     int64_t time;
-    const char *comment, *source;
+    const char *comment, *source; /* comment "": none */
+    const char *key;              /* NULL: none */
+    bool practice;
 } crowd_rating;
 /* Call `each` for every rating with an id above `after`, in the order in which they came;
  * what it is given is borrowed for the call. A negative value of `each` ends the walk and
- * is returned. */
+ * is returned. `each` may read the crowd, and walk it, but not write. */
 int crowd_each_rating(crowd *c, int64_t after,
                       int (*each)(void *context, const crowd_rating *r, error *err),
                       void *context, error *err);
+
+typedef struct crowd_task {
+    int64_t n;                 /* its number, in the order in which they were put */
+    const char *id, *question; /* ids */
+    question_kind kind;
+    size_t n_outputs;
+    const char *outputs[MAX_OUTPUTS]; /* ids, sorted */
+    const char *gold;                 /* as in the request; NULL */
+    bool practice;
+    size_t wanted, done, leased; /* done: ratings that count */
+    double priority;
+    bool closed, open; /* open: not closed, not full, no gold */
+} crowd_task;
+/* The same for tasks with a number above `after`. */
+int crowd_each_task(crowd *c, int64_t after,
+                    int (*each)(void *context, const crowd_task *t, error *err),
+                    void *context, error *err);
 
 /* A rater's record under the rules. */
 typedef struct rater_quality {

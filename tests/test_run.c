@@ -460,7 +460,7 @@ static void starve(void *context, const run_progress *p)
 {
     toy *t = context;
     if (p->point && p->point->step == 3)
-        sqlite3_exec(t->store->db, "PRAGMA max_page_count = 1", NULL, NULL, NULL);
+        sqlite3_exec(t->store->file.db, "PRAGMA max_page_count = 1", NULL, NULL, NULL);
 }
 
 static void test_a_full_disk_is_an_error_and_the_run_goes_on_later(void **state)
@@ -541,7 +541,7 @@ static void test_a_replay_that_differs_is_refused(void **state)
     open_bench(&w, NULL, 0);
     assert_false(child_run(w.e, w.a, false, 600, 0));
     assert_int_equal(store_open(&s, w.a, false, &err), 0);
-    assert_int_equal(sqlite3_exec(s->db,
+    assert_int_equal(sqlite3_exec(s->file.db,
                                   "UPDATE history SET best = best + 1e-9 "
                                   "WHERE step = 1",
                                   NULL, NULL, NULL),

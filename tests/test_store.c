@@ -554,13 +554,13 @@ static void test_a_full_file_loses_nothing_and_goes_on_after_room_is_made(void *
 {
     error err = {0};
     store *s = open_store(*state);
-    sqlite3_exec(s->db, "PRAGMA max_page_count = 60", NULL, NULL, NULL);
+    sqlite3_exec(s->file.db, "PRAGMA max_page_count = 60", NULL, NULL, NULL);
     size_t failed = write_until_full(s, 0, &err);
     assert_true(failed > 0);
     assert_int_equal(err.code, E_IO);
     assert_mentions(&err, "full");
     assert_int_equal(check_batches(s, failed, &err), 0);
-    sqlite3_exec(s->db, "PRAGMA max_page_count = 120", NULL, NULL, NULL);
+    sqlite3_exec(s->file.db, "PRAGMA max_page_count = 120", NULL, NULL, NULL);
     size_t again = write_until_full(s, failed, &err);
     assert_true(again > failed);
     assert_int_equal(check_batches(s, again, &err), 0);

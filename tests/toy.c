@@ -277,7 +277,7 @@ int toy_run(toy *t, const char *dir, uint64_t id, const run_options *options,
     const experiment *e = t->experiment;
     TRY(store_open(&s, dir, true, err));
     /* A process that dies loses nothing by this, only a machine would; and it is fast. */
-    sqlite3_exec(s->db, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+    sqlite3_exec(s->file.db, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
     int rc = id ? store_run_lock(s, id, err)
                 : store_run_begin(s, e->name, e->seed, "{}", "none", "toy", &id, err);
     toy_open(t, e, s);

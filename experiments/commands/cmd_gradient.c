@@ -221,6 +221,7 @@ static int run(int argc, char **argv, error *err)
     if (!q.rows || !q.out)
         return error_set(err, E_USAGE, "%s is missing",
                          q.rows ? "--out FILE" : "--rows FILE");
+    TRY(file_check_writable(q.out, err));
     q.row_options.overflow = (row_overflow)q.choice.overflow;
     model *m;
     session *s;

@@ -1,15 +1,26 @@
-/* lamarck rate: what people said. Its own subcommands, each a struct command. */
+/* lamarck rate: people as a measuring instrument. Its own subcommands, each a struct
+ * command. */
 #include "rate_aggregate.h"
+#include "rate_crowd.h"
+#include "rate_serve.h"
 
 #include <string.h>
 
-static const command *const subcommands[] = {&rate_aggregate, NULL};
+static const command *const subcommands[] = {
+    &rate_serve,     &rate_invite, &rate_rules,  &rate_status,
+    &rate_aggregate, &rate_export, &rate_import, NULL};
 
 static const char usage[] =
     "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
     "\n"
     "People as a measuring instrument.\n"
+    "  serve      the page on which people rate, and its API\n"
+    "  invite     links of their own for raters of a run\n"
+    "  rules      by which they are asked and judged\n"
+    "  status     how a run's crowd stands: counts, agreement, raters\n"
     "  aggregate  one number or label per item from anybody's ratings\n"
+    "  export     a run's tasks and ratings as CSV or JSON Lines\n"
+    "  import     tasks and ratings into a run\n"
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
 
@@ -47,7 +58,7 @@ static int run(int argc, char **argv, error *err)
 const command cmd_rate = {
     .name = "rate",
     .group = "people",
-    .summary = "people's ratings: aggregate them",
+    .summary = "people's ratings: ask for them, aggregate them",
     .usage = usage,
     .help = help,
     .run = run,

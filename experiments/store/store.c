@@ -11,11 +11,6 @@
 
 #include "store_sql.h"
 
-enum {
-    APPLICATION_ID = 0x4c4d524b, /* "LMRK", PRAGMA application_id */
-    BUSY_MS = 60000,             /* other runs of the folder write for milliseconds */
-};
-
 /* Numbers are REAL, or an 8-byte blob where REAL would not give the same bits back (see
  * bind_number), so their columns have no type. */
 static const char schema_1[] =
@@ -80,13 +75,13 @@ int store_commit(store *s, error *err)
 void store_rollback(store *s)
 {
     /* SQLite may have rolled back by itself: after a full disk, for one. */
-    if (!sqlite3_get_autocommit(s->db))
+    if (!sqlite3_get_autocommit(s->file.db))
         store_execute(s, SQL_ROLLBACK, "roll back", NULL, "");
 }
 
 int store_enter(store *s, bool *opened, error *err)
 {
-    *opened = sqlite3_get_autocommit(s->db);
+    *opened = sqlite3_get_autocommit(s->file.db);
     return *opened ? store_begin(s, err) : 0;
 }
 
@@ -103,41 +98,19 @@ int store_leave(store *s, bool opened, int rc, error *err)
 
 /* ---- Opening ---- */
 
-/* One whole number from a PRAGMA or a count; -1 and an error if there is none. */
-static int read_number(store *s, const char *sql, int64_t *out, error *err)
-{
-    sqlite3_stmt *q = NULL;
-    int code = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_step(q);
-    int rc = 0;
-    if (code == SQLITE_ROW)
-        *out = sqlite3_column_int64(q, 0);
-    else
-        rc = store_error(s, "read the header", err);
-    sqlite3_finalize(q);
-    return rc;
-}
-
-static int run_sql(store *s, const char *sql, const char *doing, error *err)
-{
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK
-               ? 0
-               : store_error(s, doing, err);
-}
-
-/* Is this a file of ours, of this version? *empty: a new file, or one whose making was
- * cut off before its schema was whole. */
+/* Is this a file of ours, of this version? *empty: a new file, one whose making was cut
+ * off before its schema was whole, or one that only holds a crowd (rater/crowd.h). */
 static int recognise(store *s, bool *empty, error *err)
 {
     int64_t application = 0, version = 0, tables = 0;
-    TRY(read_number(s, "PRAGMA application_id", &application, err));
-    TRY(read_number(s, "PRAGMA user_version", &version, err));
-    TRY(read_number(s, "SELECT count(*) FROM sqlite_master", &tables, err));
-    *empty = application == 0 && version == 0 && tables == 0;
+    TRY(sql_read_number(&s->file, "PRAGMA application_id", &application, err));
+    TRY(sql_read_number(&s->file, "PRAGMA user_version", &version, err));
+    TRY(sql_read_number(&s->file, "SELECT count(*) FROM sqlite_master", &tables, err));
+    *empty = version == 0 &&
+             (application == SQL_APPLICATION_ID || (application == 0 && tables == 0));
     if (*empty)
         return 0;
-    if (application != APPLICATION_ID)
+    if (application != SQL_APPLICATION_ID)
         return error_set(err, E_FORMAT,
                          "%s is an SQLite file, but not one that Lamarck made", s->path);
     if (version < 1 || version > SCHEMA_VERSION)
@@ -156,13 +129,13 @@ static int make_schema(store *s, error *err)
     int rc = recognise(s, &empty, err); /* another process may have been first */
     bool old = s->version < SCHEMA_VERSION;
     for (; rc == 0 && s->version < SCHEMA_VERSION; s->version++)
-        rc = run_sql(s, schema_steps[s->version], "make the tables", err);
+        rc = sql_run(&s->file, schema_steps[s->version], "make the tables", err);
     char pragmas[100];
     snprintf(pragmas, sizeof pragmas,
-             "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION_ID,
+             "PRAGMA application_id = %d; PRAGMA user_version = %d;", SQL_APPLICATION_ID,
              SCHEMA_VERSION);
     if (rc == 0 && old)
-        rc = run_sql(s, pragmas, "mark the file", err);
+        rc = sql_run(&s->file, pragmas, "mark the file", err);
     return store_leave(s, true, rc, err);
 }
 
@@ -201,17 +174,12 @@ static int store_new(store **out, const char *dir, error *err)
         return error_memory(err, sizeof *s + strlen(dir));
     }
     s->path = path.s;
+    s->file = (sql_file){.path = s->path,
+                         .texts = store_statements(),
+                         .prepared = s->statements,
+                         .n = N_STATEMENTS};
     s->lock_fd = -1;
     *out = s;
-    return 0;
-}
-
-static int open_file(store *s, const char *name, int flags, error *err)
-{
-    if (sqlite3_open_v2(name, &s->db, flags, NULL) != SQLITE_OK)
-        return store_error(s, "open the run folder's file", err);
-    sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_timeout(s->db, BUSY_MS);
     return 0;
 }
 
@@ -219,15 +187,15 @@ static int open_for_writing(store *s, error *err)
 {
     struct stat info;
     bool was_there = stat(s->path, &info) == 0;
-    TRY(open_file(s, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err));
-    if (sqlite3_db_readonly(s->db, "main") == 1)
+    TRY(sql_open(&s->file, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err));
+    if (sqlite3_db_readonly(s->file.db, "main") == 1)
         return error_set(err, E_IO, "no permission to write %s", s->path);
     bool empty = false;
     if (was_there)
         TRY(recognise(s, &empty, err)); /* before the WAL pragma would write to it */
     /* FULL: in WAL mode a commit is on the disk when it returns, not only in the cache.
      */
-    TRY(run_sql(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+    TRY(sql_run(&s->file, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
                 "switch to a write-ahead log", err));
     return make_schema(s, err);
 }
@@ -264,10 +232,9 @@ static int open_immutable(store *s, error *err)
                                : text_add(&uri, p, 1, err);
     if (rc == 0)
         rc = text_add_string(&uri, "?immutable=1", err);
-    sqlite3_close(s->db);
-    s->db = NULL;
+    sql_close(&s->file);
     if (rc == 0)
-        rc = open_file(s, uri.s, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
+        rc = sql_open(&s->file, uri.s, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
     text_free(&uri);
     return rc;
 }
@@ -275,7 +242,7 @@ static int open_immutable(store *s, error *err)
 static int open_for_reading(store *s, error *err)
 {
     bool empty = false;
-    TRY(open_file(s, s->path, SQLITE_OPEN_READONLY, err));
+    TRY(sql_open(&s->file, s->path, SQLITE_OPEN_READONLY, err));
     int rc = recognise(s, &empty, err);
     if (rc == E_IO && access(s->dir, W_OK) != 0) {
         TRY(open_immutable(s, err));
@@ -308,9 +275,7 @@ void store_close(store *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < N_STATEMENTS; i++)
-        sqlite3_finalize(s->statements[i]);
-    sqlite3_close(s->db);
+    sql_close(&s->file);
     if (s->lock_fd >= 0)
         close(s->lock_fd); /* lets the lock go */
     free(s->dir);

@@ -318,9 +318,9 @@ int store_run_read(store *s, uint64_t id, run_record **out, error *err)
         return error_memory(err, sizeof *r);
     r->id = id;
     /* One deferred transaction: a consistent picture even while the run goes on. */
-    bool opened = sqlite3_get_autocommit(s->db);
+    bool opened = sqlite3_get_autocommit(s->file.db);
     int rc = 0;
-    if (opened && sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+    if (opened && sqlite3_exec(s->file.db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         rc = store_error(s, "begin reading", err);
     if (rc == 0)
         rc = read_all(s, r, err);

@@ -117,7 +117,7 @@ int store_run_begin(store *s, const char *name, uint64_t seed,
     TRY(store_enter(s, &opened, err));
     int rc = store_execute(s, SQL_RUN_NEW, "begin a run", err, "sisss", name,
                            (int64_t)seed, experiment_json, model_hash, backend);
-    uint64_t run = (uint64_t)sqlite3_last_insert_rowid(s->db);
+    uint64_t run = (uint64_t)sqlite3_last_insert_rowid(s->file.db);
     /* Locked before anybody can see it, so that no other process resumes it first. */
     if (rc == 0)
         rc = take_lock(s, run, err);

@@ -3,9 +3,8 @@
 #ifndef LAMARCK_EXPERIMENTS_STORE_STORE_SQL_H
 #define LAMARCK_EXPERIMENTS_STORE_STORE_SQL_H
 
+#include "../../rater/sql.h"
 #include "store.h"
-
-#include <sqlite3.h>
 
 typedef enum statement {
     SQL_BEGIN,
@@ -54,10 +53,10 @@ typedef enum statement {
 } statement;
 
 struct store {
-    sqlite3 *db;
+    sql_file file;
     char *dir;
     char *path;
-    sqlite3_stmt *statements[N_STATEMENTS]; /* prepared at first use */
+    sqlite3_stmt *statements[N_STATEMENTS]; /* of `file` */
     int lock_fd;                            /* -1: no run is held */
     uint64_t run;                           /* the run that is held; 0: none */
     int version;                            /* of the file's schema; 0: empty */
@@ -70,19 +69,16 @@ enum { STEP_END = -1, STEP_CUT = -2, STEP_CHECKPOINT = -3 };
 /* Which split_score a row of the scores table is. */
 typedef enum score_role { ROLE_SELECTION, ROLE_SEED, ROLE_BEST, ROLE_BARE } score_role;
 
-/* Turn SQLite's last error into one of ours: "cannot DOING in PATH: …". */
+/* Their texts. */
+const char *const *store_statements(void);
+
+/* sql_error, and the others of rater/sql.h, for the store's own statements. */
 int store_error(store *s, const char *doing, error *err);
 
-/* Bind by `types`, one letter per argument: i int64_t, d double, s const char * (NULL
- * allowed), b const void * and size_t. Borrowed until the statement is reset. */
 int store_query(store *s, statement id, sqlite3_stmt **out, error *err, const char *types,
                 ...);
-/* 1: a row is there; 0: no more rows (the statement is reset); or an error (reset too).
- */
 int store_next(store *s, sqlite3_stmt *q, const char *doing, error *err);
-/* Leave a query before its last row. */
 void store_done(sqlite3_stmt *q);
-/* Bind and run a statement that returns no rows. */
 int store_execute(store *s, statement id, const char *doing, error *err,
                   const char *types, ...);
 
@@ -103,10 +99,6 @@ int store_column_score(sqlite3_stmt *q, split_score *out, error *err);
 /* r->training, NULL for a search. */
 int store_read_training(store *s, run_record *r, error *err);
 void training_record_free(training_record *t);
-
-/* Columns of the current row. Text is new; *out is set even when NULL came. */
-int column_text(sqlite3_stmt *q, int column, char **out, error *err);
-double column_number(sqlite3_stmt *q, int column);
 
 /* Does a process (this one included, unless through `s` itself) hold run `id`? */
 bool store_run_is_held(const store *s, uint64_t id);

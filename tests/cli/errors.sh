@@ -80,4 +80,8 @@ run bench "$model" --repeat 0
 run bench "$model" --reference x
 run bench "$model" --workload "$scratch/none.json"
 run bench "$model" --workload "$scratch/workload.json"
+run bench "$model" --train both
+run bench "$model" --train prompt --workload "$scratch/workload.json"
+run bench "$model" --train prefix --virtual 0
+run bench "$model" --train prefix --virtual 100000
 finish

@@ -17,4 +17,6 @@ ask generate "$real" --chat --prompt 'What is the capital of France?' --max-toke
 LAMARCK_MODEL=$real "$LAMARCK" evolve experiments/antonyms/experiment.yaml --dry-run --json |
     grep -c '"tokens": 100000' >>"$actual"
 "$LAMARCK" bench "$real" --csv --prompts 2 --examples 2 | head -1 >>"$actual"
+"$LAMARCK" bench tests/data/tiny-f32.gguf --train prompt --virtual 3 --csv | head -1 >>"$actual"
+"$LAMARCK" bench tests/data/tiny-f32.gguf --train prefix --virtual 3 | grep -c ' s a step ' >>"$actual"
 finish
