@@ -148,16 +148,15 @@ static int inquire(quest *q, const inquiry *i, text *answer, error *err)
     TRY(sha256_hex(i->what, i->n_bytes, hex, err));
     int rc =
         text_add_format(&name, err, "%s\n%s\n%s", i->kind, hex, text_string(&q->name));
-    scorer_question question = {.name = text_string(&name),
-                                .rows = q->rows.rows.rows,
-                                .n = q->rows.rows.n,
-                                .tokens = i->tokens,
-                                .compute = i->compute,
-                                .context = i->context};
+    scorer_question asked = {.name = text_string(&name),
+                             .rows = q->rows.rows.rows,
+                             .n = q->rows.rows.n,
+                             .tokens = i->tokens,
+                             .compute = i->compute,
+                             .context = i->context};
     if (rc == 0)
-        rc =
-            scorer_remember(p->scorer, &question, q->limit > spent ? q->limit - spent : 0,
-                            answer, &p->base.spent, err);
+        rc = scorer_remember(p->scorer, &asked, q->limit > spent ? q->limit - spent : 0,
+                             answer, &p->base.spent, err);
     text_free(&name);
     return rc;
 }
