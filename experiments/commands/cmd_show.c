@@ -1,5 +1,6 @@
 /* lamarck show: one run, for people and for scripts. */
 #include "../views/json_lines.h"
+#include "../views/people.h"
 #include "../views/report.h"
 #include "../views/show_text.h"
 #include "../views/summary.h"
@@ -51,6 +52,7 @@ static int print_text(const run_record *r, size_t top, error *err)
     TRY_OUT(rc, text_add_string(&out, "\n", err));
     TRY_OUT(rc, show_training(&s, r));
     TRY_OUT(rc, show_lineage(&s, r));
+    TRY_OUT(rc, show_guests(&s, r));
     TRY_OUT(rc, show_top(&s, r, top));
     TRY_OUT(rc, show_spend(&s, r));
     fputs(text_string(&out), stdout);
@@ -66,7 +68,7 @@ static int read_run(const char *dir, uint64_t id, run_record **r, error *err)
     TRY(store_open_readonly(&s, dir, err));
     int rc = store_run_read(s, id, r, err);
     store_close(s);
-    return rc;
+    return rc == 0 ? people_look(*r, dir, err) : rc;
 }
 
 static int run(int argc, char **argv, error *err)
