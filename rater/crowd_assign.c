@@ -374,7 +374,7 @@ static int finish(crowd *c, bool nested, int rc, assignment *made, assignment *o
                   error *err)
 {
     bool given = rc == ASSIGN_GIVEN;
-    rc = crowd_leave_with(c, nested, rc, err);
+    rc = crowd_end(c, nested, rc, err);
     if (given && rc >= 0)
         *out = *made;
     else if (given)

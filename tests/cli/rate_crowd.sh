@@ -65,6 +65,43 @@ def walk(x, at):
 walk(json.load(sys.stdin), "")' >>"$actual" 2>&1
 run rate export "$dir" --format csv
 
+# The same statistics, counted by another program from the exported rows and the rules.
+cat >"$scratch/recount.py" <<'PY'
+import collections, json, statistics, subprocess, sys
+def rows(*words):
+    out = subprocess.run([sys.argv[1], "rate", *words], capture_output=True, text=True, check=True)
+    return out.stdout
+run = sys.argv[2]
+status = json.loads(rows("status", run, "--json", "--resamples", "0"))
+rules = status["rules"]
+tasks = [json.loads(x) for x in rows("export", run, "--what", "tasks").splitlines()]
+stand = [r for r in map(json.loads, rows("export", run).splitlines()) if not r["withdrawn"]]
+by = collections.defaultdict(list)
+for r in stand:
+    by[r["rater_name"]].append(r)
+excluded = set()
+for name, own in by.items():
+    gold = [r for r in own if r["gold"] is not None and not r["repeat"]]
+    right = sum(r["gold"] == (r["outputs"][r["answer"]] if len(r["outputs"]) > 1 else str(r["answer"]))
+                for r in gold)
+    told = next(r for r in status["raters"] if r["name"] == name)
+    assert (told["gold"], told["gold_right"]) == (len(gold), right), name
+    if len(gold) >= rules["min_checks"] and right < rules["min_right"] * len(gold):
+        excluded.add(name)
+counted = [r for r in stand if r["rater_name"] not in excluded and r["gold"] is None
+           and not r["repeat"] and not r["seconds"] < rules["min_seconds"]]
+done = collections.Counter(r["task"] for r in counted)
+missing = [t["wanted"] - done[t["task"]] for t in tasks if t["gold"] is None and not t["closed"]]
+mine = {"tasks": len(tasks), "ratings": len(stand), "counted": len(counted),
+        "n_excluded": len(excluded), "open_tasks": sum(m > 0 for m in missing),
+        "wanted": sum(m for m in missing if m > 0),
+        "median_seconds": statistics.median(r["seconds"] for r in stand)}
+for name, value in mine.items():
+    assert status[name] == value, (name, status[name], value)
+print("recounted:", *mine.values())
+PY
+python3 "$scratch/recount.py" "$LAMARCK" "$dir" >>"$actual" 2>&1
+
 # To the aggregations.
 run rate export "$dir" --what comparisons --format csv
 run rate export "$dir" --what values
@@ -76,6 +113,7 @@ run rate export "$dir" --what values
 # Other rules, for what was before too; then the old ones.
 run rate rules "$dir" --min-right 0 --min-seconds 0.25 --max-ratings 10
 run rate status "$dir" --resamples 0
+python3 "$scratch/recount.py" "$LAMARCK" "$dir" >>"$actual" 2>&1
 run rate rules "$dir" --min-right 2
 run rate rules "$dir" --gold-share 0.9 --repeat-share 0.2
 run rate rules "$dir" --open --closed
