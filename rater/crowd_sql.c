@@ -174,6 +174,8 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
     [CROWD_TASK_CLOSE] = "UPDATE crowd_task SET closed = 1 WHERE id = ? AND closed = 0",
     [CROWD_TASKS_CLOSE] = "UPDATE crowd_task SET closed = 1 WHERE closed = 0",
     [CROWD_TASK_FIND] = "SELECT n, n_outputs, gold IS NULL FROM crowd_task WHERE id = ?",
+    [CROWD_TASK_OUTPUTS] = "SELECT n_outputs, output1, output2, output3, output4"
+                           " FROM crowd_task WHERE id = ?",
     [CROWD_RATER_PUT] = "INSERT OR IGNORE INTO crowd_rater (source, name, since)"
                         " VALUES (?, ?, ?)",
     [CROWD_RATER_FIND] = "SELECT id FROM crowd_rater WHERE source = ? AND name = ?",
@@ -217,8 +219,8 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
         " crowd_assignment a WHERE a.rater = ?1 AND a.task = r.task AND a.repeat = 1)"
         " ORDER BY r.id LIMIT 1",
     [CROWD_ASSIGNMENT_OPEN] =
-        "SELECT a.n, a.task, a.lease_until IS NOT NULL, t.closed, t.place, a.repeat,"
-        " t.gold IS NOT NULL FROM crowd_assignment a JOIN crowd_task t ON t.n = a.task"
+        "SELECT a.n, a.lease_until, t.closed, t.place, a.repeat OR t.gold IS NOT NULL"
+        " FROM crowd_assignment a JOIN crowd_task t ON t.n = a.task"
         " WHERE a.rater = ? AND a.state = 0 ORDER BY a.n LIMIT 1",
     [CROWD_ASSIGNMENT_OF] = "SELECT n, state, token FROM crowd_assignment WHERE rater = ?"
                             " AND task = ? AND repeat = ?",

@@ -2,6 +2,7 @@
 #include "../runs/run.h"
 #include "../views/json_lines.h"
 #include "../views/live.h"
+#include "../views/people.h"
 #include "../views/summary.h"
 #include "command.h"
 #include "run_request.h"
@@ -10,7 +11,7 @@
 
 static const char usage[] =
     "usage: lamarck evolve FILE.yaml [options]\n"
-    "       lamarck evolve --resume DIR [--json]\n"
+    "       lamarck evolve --resume DIR [--poll SECONDS] [--json]\n"
     "\n"
     "Searches for a better prompt as the experiment file says, and ends with a verdict:\n"
     "whether the best prompt beats the one you started from, on examples that no prompt\n"
@@ -28,6 +29,9 @@ static const char usage[] =
     "  --dry-run          check everything, tell what it would cost, start nothing\n"
     "  --resume DIR       go on with the latest unfinished run of DIR\n"
     "  --run ID           with --resume: with this run of DIR\n"
+    "  --poll SECONDS     where people judge: stay, and look for their answers so "
+    "often.\n"
+    "                     Without it the run ends while it waits, and --resume looks\n"
     "  --json             print the result as `lamarck show --json` does\n"
     "\n"
     "Progress goes to standard error. Ctrl-C stops at once and keeps everything; a "
@@ -36,30 +40,61 @@ static const char usage[] =
 
 /* ---- What is asked ---- */
 
-static int parse(int argc, char **argv, run_request *q, error *err)
+static int check_poll(double seconds, error *err)
 {
-    const option options[] = {RUN_OPTIONS(*q)};
+    if (seconds > 0 && seconds <= 86400)
+        return 0;
+    return error_set(err, E_USAGE, "--poll is %g: give the seconds, up to 86400",
+                     seconds);
+}
+
+static int parse(int argc, char **argv, run_request *q, double *poll, error *err)
+{
+    bool polls = false;
+    const option options[] = {{"poll", OPTION_REAL, poll, &polls, NULL}, RUN_OPTIONS(*q)};
     size_t n;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"FILE.yaml", 0, 1}, &n, err));
     q->file = n ? argv[1] : NULL;
+    if (polls)
+        TRY(check_poll(*poll, err));
     return run_request_check(q, err);
 }
 
 /* ---- What came out ---- */
+
+/* What is asked of people, at most: every output judged anew, nothing in common. */
+static int add_people(const experiment *e, const run_estimate *x, text *t, error *err)
+{
+    if (!experiment_asks_people(e))
+        return 0;
+    TRY(text_add_string(t,
+                        e->people.simulated ? "SIMULATED raters answer at most "
+                                            : "people answer at most ",
+                        err));
+    TRY(summary_count(t, x->ratings, err));
+    TRY(text_add_format(t, err, " questions, for "));
+    TRY(people_money(t, x->cents, err));
+    TRY(text_add_format(t, err, " at %g cents each and ", e->people.cents));
+    TRY(summary_count(t, (uint64_t)(x->people_seconds / 60 + 0.5), err));
+    return text_add_format(t, err, " minutes of people at %g s each\n",
+                           e->people.rating_seconds);
+}
 
 static int print_estimate(const experiment *e, bool json, error *err)
 {
     run_estimate x;
     TRY(run_dry(e, &x, err));
     if (json)
-        return json_print(
-            json_pack("{s:I, s:I, s:I, s:I, s:f, s:f}", "tokens", (json_int_t)x.tokens,
-                      "evaluations", (json_int_t)x.evaluations, "first_generation_tokens",
-                      (json_int_t)x.first_generation_tokens, "finish_tokens",
-                      (json_int_t)x.finish_tokens, "tokens_per_second",
-                      x.tokens_per_second, "seconds", x.seconds),
-            err);
+        return json_print(json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f}",
+                                    "tokens", (json_int_t)x.tokens, "evaluations",
+                                    (json_int_t)x.evaluations, "first_generation_tokens",
+                                    (json_int_t)x.first_generation_tokens,
+                                    "finish_tokens", (json_int_t)x.finish_tokens,
+                                    "tokens_per_second", x.tokens_per_second, "seconds",
+                                    x.seconds, "ratings", (json_int_t)x.ratings, "cents",
+                                    x.cents, "people_seconds", x.people_seconds),
+                          err);
     text t = {0};
     int rc;
     TRY_OUT(rc, text_add_string(&t, "nothing was started; the run would cost at most\n  ",
@@ -76,18 +111,19 @@ static int print_estimate(const experiment *e, bool json, error *err)
     TRY_OUT(rc, summary_duration(&t, x.seconds, err));
     TRY_OUT(rc, text_add_format(&t, err, " on this machine (%.0f tokens per second)\n",
                                 x.tokens_per_second));
+    TRY_OUT(rc, add_people(e, &x, &t, err));
     fputs(t.s, stdout);
 out:
     text_free(&t);
     return rc;
 }
 
-static int start(run_request *q, error *err)
+static int start(run_request *q, double poll, error *err)
 {
     experiment *e = NULL;
     TRY(run_request_load(q, &e, err));
     screen s = {0};
-    run_options options = {live_watch, &s, &command_interrupted};
+    run_options options = {live_watch, &s, &command_interrupted, poll};
     uint64_t id = 0;
     text dir = {0};
     int rc;
@@ -104,14 +140,14 @@ out:
     return rc;
 }
 
-static int go_on(const run_request *q, error *err)
+static int go_on(const run_request *q, double poll, error *err)
 {
     bool done = false;
     TRY(run_request_nothing_left(q, &done, err));
     if (done)
         return 0;
     screen s = {0};
-    run_options options = {live_watch, &s, &command_interrupted};
+    run_options options = {live_watch, &s, &command_interrupted, poll};
     uint64_t id = q->run;
     int rc = run_resume(q->resume, q->run, &options, &id, err);
     return run_request_end(q, rc, q->resume, id, err);
@@ -120,9 +156,10 @@ static int go_on(const run_request *q, error *err)
 static int run(int argc, char **argv, error *err)
 {
     run_request q = {.command = "evolve"};
-    int rc = parse(argc, argv, &q, err);
+    double poll = 0;
+    int rc = parse(argc, argv, &q, &poll, err);
     if (rc == 0)
-        rc = q.resume ? go_on(&q, err) : start(&q, err);
+        rc = q.resume ? go_on(&q, poll, err) : start(&q, poll, err);
     run_request_free(&q);
     return rc;
 }
