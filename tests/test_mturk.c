@@ -485,8 +485,6 @@ static int act(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "make") == 0)
         rc = mturk_fixture_run(argv[2], strtoul(argv[3], NULL, 10),
                                strtoul(argv[4], NULL, 10), &err);
-    else if (argc == 4 && strcmp(argv[1], "answer") == 0)
-        rc = mturk_fixture_answer(argv[2], argv[3], &err);
     if (rc < 0)
         fprintf(stderr, "%s\n", err.text);
     return rc < 0;
