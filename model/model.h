@@ -76,6 +76,7 @@ typedef struct session_options {
 int session_open(session **out, const model *m, const session_options *options,
                  error *err);
 void session_close(session *s);
+const model *session_model(const session *s);
 
 /* One line saying which library call the backend chose for each weight shape, and the
  * CPU; runs record it, since other calls may round differently. Borrowed. */

@@ -110,7 +110,11 @@ static void every_key_is_read(void **state)
     assert_int_equal(s->block, 2);
     assert_int_equal(s->first_blocks, 2);
     assert_true(s->race_alpha == 0.05);
+    assert_int_equal(s->guests_every, 7);
     assert_int_equal(e->proposals.words, 0);
+    assert_true(e->proposals.swaps && e->proposals.projected && !e->proposals.nearest);
+    assert_int_equal(e->proposals.gradient_rows, 3);
+    assert_int_equal(e->proposals.gradient_looks, 9);
     assert_int_equal(e->budget.tokens, 1234);
     assert_int_equal(e->budget.evaluations, 99);
     assert_true(e->budget.seconds == 30);

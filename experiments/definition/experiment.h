@@ -103,10 +103,13 @@ typedef struct gene_source {
 
 /* What the model is asked for besides scores. */
 typedef struct proposal_options {
-    size_t words;         /* words at a time; 0: it proposes none */
-    bool hybrid;          /* gradients and evolution feed each other */
-    size_t gradient_rows; /* hybrid: rows of the search split behind a gradient; 0: words
-                             are not swapped by gradient */
+    size_t words; /* words at a time; 0: it proposes none */
+    /* hybrid: gradients and evolution feed each other */
+    bool swaps;            /* of single words, by gradient */
+    bool nearest;          /* texts read back from tuned vectors immigrate */
+    bool projected;        /* and texts that a projected descent passes */
+    size_t gradient_rows;  /* rows of the search split behind a gradient; 0: none of it */
+    size_t gradient_looks; /* gradients behind the texts of one kind, each time */
 } proposal_options;
 
 /* What `lamarck prefix` learns, and how: the file's section of that name. */

@@ -298,7 +298,8 @@ int experiment_check_open(const experiment_reader *r, error *err)
         return 0;
     if (experiment_asks_people(e))
         TRY(check_people(r, err));
-    if (e->proposals.hybrid && e->proposals.gradient_rows)
+    const proposal_options *p = &e->proposals;
+    if ((p->swaps || p->nearest || p->projected) && p->gradient_rows)
         TRY(experiment_need_targets(e, "a gradient (search.hybrid)", err));
     return check_demos(e, err);
 }

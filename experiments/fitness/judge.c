@@ -79,7 +79,8 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
         TRY(fitness_soft_new(&j->objective, inner, e, j->scorer, err));
     }
     const proposal_options *o = &e->proposals;
-    bool asked = o->words || (o->hybrid && o->gradient_rows);
+    bool by_gradient = o->swaps || o->nearest || o->projected;
+    bool asked = o->words || (by_gradient && o->gradient_rows);
     return asked ? propose_lm_new(&j->proposer, j->scorer, e, err) : 0;
 }
 
