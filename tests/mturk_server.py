@@ -118,6 +118,15 @@ def check_shape(shapes, name, value, at):
             check_shape(shapes, shape["members"][key], x, f"{at}.{key}")
 
 
+def outline(value):
+    """Names and kinds of a body, whatever the values."""
+    if isinstance(value, dict):
+        return {k: outline(v) for k, v in value.items() if k != "NextToken"}
+    if isinstance(value, list):
+        return ["list"]
+    return type(value).__name__
+
+
 # ---- Questions and workers ----
 
 class Form(html.parser.HTMLParser):
@@ -179,6 +188,9 @@ class Turk:
                  session_token=None, seed=1):
         self.key, self.secret, self.session_token = key, secret, session_token
         self.model = json.load(open(os.path.join(HERE, "data", "mturk", "shapes.json")))
+        self.unlike, self.outlines = set(), {}  # bodies that are not like botocore's
+        for r in json.load(open(os.path.join(HERE, "data", "mturk", "requests.json"))):
+            self.outlines.setdefault(r["target"], []).append(outline(r["body"]))
         self.lock = threading.RLock()
         self.random = random.Random(seed)
         self.clock = 0
@@ -396,6 +408,7 @@ class Turk:
                     "rejected": sum(a["AssignmentStatus"] == "Rejected"
                                     for a in self.assignments.values()),
                     "liability_cents": self.liability(), "peak_cents": self.peak,
+                    "operations": len(self.calls), "unlike_botocore": len(self.unlike),
                     "calls": dict(self.calls), "refused": self.bad[-5:]}
 
     def call(self, method, path, headers, body):
@@ -410,6 +423,8 @@ class Turk:
         except ValueError as e:
             raise Refusal("SerializationException", str(e))
         check_shape(self.model["shapes"], self.model["operations"][name], x, name)
+        if outline(x) not in self.outlines[target]:
+            self.unlike.add(name)
         with self.lock:
             self.calls[name] = self.calls.get(name, 0) + 1
             return getattr(self, name)(x)

@@ -154,6 +154,29 @@ static void make_task(mturk_task *t, question_kind kind, bool ties)
     }
 }
 
+static void forms_too_long_for_amazon_are_refused(void **state)
+{
+    (void)state;
+    mturk_task t;
+    json_t *request;
+    error err = {0};
+    mturk_terms terms = mturk_terms_defaults();
+    make_task(&t, QUESTION_COMPARE, false);
+    char *long_context = calloc(1, 65536);
+    assert_non_null(long_context);
+    memset(long_context, 'x', 65535);
+    t.context = long_context;
+    assert_int_equal(
+        mturk_hit_request(&t, &terms, MTURK_SANDBOX, 1, "token", &request, &err),
+        E_LIMIT);
+    assert_non_null(strstr(err.text, "--page"));
+    long_context[60000] = '\0';
+    assert_int_equal(
+        mturk_hit_request(&t, &terms, MTURK_SANDBOX, 1, "token", &request, &err), 0);
+    json_decref(request);
+    free(long_context);
+}
+
 static size_t count(const char *s, const char *what)
 {
     size_t n = 0;
@@ -496,6 +519,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(hit_requests_are_those_of_botocore),
         cmocka_unit_test(terms_beyond_amazons_limits_are_refused),
         cmocka_unit_test(forms_are_well_formed_whatever_the_texts),
+        cmocka_unit_test(forms_too_long_for_amazon_are_refused),
         cmocka_unit_test(answers_mean_the_output_not_the_place),
         cmocka_unit_test(hostile_answers_are_refused),
         cmocka_unit_test(fees_are_amazons_rounded_up),

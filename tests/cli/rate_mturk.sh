@@ -190,6 +190,9 @@ turk post "$scratch/real" --reward 5 --cap 100 --production --yes
 turk collect "$scratch/real"
 turk status "$scratch/real" --production
 
+note "every operation was used, with bodies like botocore's"
+control '{"do": "ledger"}' operations unlike_botocore
+
 note "no secret was ever printed or kept"
 grep -rlE "$secret|wrongsecret|session/secret" "$scratch" --exclude-dir=.aws | neutral >>"$actual"
 grep -c . "$scratch/server.err" >>"$actual"
