@@ -146,7 +146,7 @@ quality_rules quality_defaults(void)
                            .repeat_share = 0.05,
                            .min_seconds = 1,
                            .max_ratings = 0,
-                           .min_checks = 4,
+                           .min_checks = 8,
                            .min_right = 0.6,
                            .lease_seconds = 900};
 }

@@ -19,6 +19,7 @@ scale,0,How good is it?,rain,Nimbus,,bad,so so,good,2,,
 run rate import "$dir" "$scratch/tasks.csv"
 run rate import "$dir" "$scratch/tasks.csv" --what tasks
 run rate import "$dir" "$scratch/tasks.csv" --what tasks
+run_quietly rate rules "$dir" --min-checks 4 # there are not many
 run list "$dir"
 run rate export "$dir" --what tasks --format csv
 run rate export "$dir" --what tasks
@@ -126,6 +127,7 @@ for format in csv jsonl; do
         run rate export "$dir" --what $what --format $format --out "$scratch/$what.$format"
         run rate import "$scratch/$format" "$scratch/$what.$format" --what $what
     done
+    run_quietly rate rules "$scratch/$format" --min-checks 4
     "$LAMARCK" rate status "$dir" >"$scratch/here" 2>&1
     "$LAMARCK" rate status "$scratch/$format" >"$scratch/there" 2>&1
     diff "$scratch/here" "$scratch/there" >>"$actual" && note "$format: the same"
