@@ -5,8 +5,9 @@
  * close the two are, log(1 + p (1 - p) Var(t_i - t_j)): twice the information that a
  * logistic answer is expected to bring, p the probability that i is preferred. It is
  * multiplied with how open it still is which of the candidates behind the two is the
- * better one. Pairs are chosen one by one; after each the covariance is what it would be
- * had the answer come (it does not depend on which answer, by the normal approximation).
+ * better one, and whether both may be the best: that is the caller's relevance. Pairs are
+ * chosen one by one; after each the covariance is what it would be had the answer come
+ * (it does not depend on which answer, by the normal approximation).
  */
 #ifndef LAMARCK_RATER_NEXT_QUESTION_H
 #define LAMARCK_RATER_NEXT_QUESTION_H
