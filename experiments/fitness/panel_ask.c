@@ -5,21 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gsl/gsl_cdf.h>
-
 #include "../../rater/next_question.h"
 
-/* A candidate that is surely not among the better ones is asked about this little. */
-static const double least_relevance = 0.02;
-
 /* ---- Between candidates ---- */
-
-/* Where a candidate stands: mean probability over its examples, and its variance. */
-typedef struct standing {
-    double mean, variance;
-    double hope; /* 1 for the best, less the surer it is that it is not the best */
-    size_t n;
-} standing;
 
 static size_t count_candidates(const panel *p)
 {
@@ -29,74 +17,34 @@ static size_t count_candidates(const panel *p)
     return n;
 }
 
-/* The probability that a is better than b. */
-static double better(const standing *a, const standing *b)
-{
-    double sd = sqrt(a->variance + b->variance);
-    return sd > 0 ? gsl_cdf_ugaussian_P((a->mean - b->mean) / sd) : 0.5;
-}
-
-/* Twice the probability of being better than the best as it stands: what a two-sided test
- * of the two would say. */
-static void find_hopes(standing *all, size_t n, standing *seed)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        if (all[i].n && (!all[best].n || all[i].mean > all[best].mean))
-            best = i;
-    for (size_t i = 0; i < n; i++)
-        all[i].hope = i == best ? 1 : fmin(1, 2 * better(&all[i], &all[best]));
-    /* The seed as a candidate: everywhere 0.5, for sure. */
-    *seed = (standing){.mean = 0.5, .n = 1};
-    seed->hope = fmin(1, 2 * better(seed, &all[best]));
-}
-
-/* By the delta method: dp = p (1 - p) dt. */
-static void stand(const panel *p, standing *all, size_t n, standing *seed)
+/* all[n] is the seed as a candidate: everywhere 0.5, for sure. */
+static void stand(const panel *p, standing *all, size_t n)
 {
     for (size_t k = 0; k < p->n_cells; k++) {
         const panel_cell *c = &p->cells[k];
-        const preference_group *g = &p->models[c->group];
-        standing *s = &all[c->candidate];
-        double q = preference_probability(g, c->item, c->anchor);
-        s->mean += q;
-        s->variance +=
-            q * q * (1 - q) * (1 - q) * preference_variance(g, c->item, c->anchor);
-        s->n++;
+        standing_add(&all[c->candidate], &p->models[c->group], c->item, c->anchor);
     }
-    for (size_t i = 0; i < n; i++)
-        if (all[i].n) {
-            double cells = (double)all[i].n;
-            all[i].mean /= cells;
-            all[i].variance /= cells * cells;
-        }
-    find_hopes(all, n, seed);
-}
-
-/* 1 when it is open which of two candidates is better and both may be the best, near 0
- * when either is settled. */
-static double openness(const standing *a, const standing *b)
-{
-    double p = better(a, b);
-    return fmax(least_relevance, 4 * p * (1 - p) * fmin(a->hope, b->hope));
+    all[n] = (standing){.sum = 0.5, .n = 1};
+    standings_hope(all, n + 1);
 }
 
 /* The most open question between those who say item i and those who say item j. */
 static double pair_relevance(const panel *p, const standing *all, const standing *seed,
                              size_t group, size_t i, size_t j)
 {
-    double most = least_relevance;
+    double most = question_least_relevance;
     for (size_t a = 0; a < p->n_cells; a++) {
         const panel_cell *x = &p->cells[a];
         if (x->group != group || (x->item != i && x->item != j))
             continue;
         size_t other = x->item == i ? j : i;
         if (panel_item_at(p, group, other)->anchor)
-            most = fmax(most, openness(&all[x->candidate], seed));
+            most = fmax(most, question_relevance(&all[x->candidate], seed));
         for (size_t b = a + 1; b < p->n_cells; b++) {
             const panel_cell *y = &p->cells[b];
             if (y->group == group && y->item == other && y->candidate != x->candidate)
-                most = fmax(most, openness(&all[x->candidate], &all[y->candidate]));
+                most = fmax(most,
+                            question_relevance(&all[x->candidate], &all[y->candidate]));
         }
     }
     return most;
@@ -128,10 +76,10 @@ static bool is_unmet(const panel_group *g, size_t i, size_t j)
 static int list_options(const panel *p, option_list *out, error *err)
 {
     size_t wanted = p->experiment->people.ratings, n = count_candidates(p);
-    standing seed, *all = array_new(n, sizeof *all);
+    standing *all = array_new(n + 1, sizeof *all);
     if (!all)
         return error_memory(err, n * sizeof *all);
-    stand(p, all, n, &seed);
+    stand(p, all, n);
     int rc = 0;
     for (size_t k = 0; k < p->n_groups; k++) {
         const panel_group *g = &p->groups[k];
@@ -140,7 +88,7 @@ static int list_options(const panel *p, option_list *out, error *err)
                 size_t met = *panel_met(g, i, j);
                 pair_option o = {.group = k, .i = i, .j = j, .first = is_unmet(g, i, j)};
                 o.room = met < wanted ? wanted - met : 0;
-                o.relevance = o.room ? pair_relevance(p, all, &seed, k, i, j) : 0;
+                o.relevance = o.room ? pair_relevance(p, all, &all[n], k, i, j) : 0;
                 rc = array_grow(&out->list, &out->capacity, out->n, sizeof o, err);
                 if (rc == 0)
                     out->list[out->n++] = o;
