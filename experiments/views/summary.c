@@ -206,6 +206,10 @@ const char *summary_score_meaning(const run_record *r)
          "Scores are the share of examples whose right label was the likeliest."},
         {"exact", "Scores are the share of examples answered exactly."},
         {"f1", "Scores are the mean token F1 of the generated answers."},
+        {"reward", "Scores are what a reward that was learned from people's ratings "
+                   "gives to what a prompt makes the model write: nobody was asked about "
+                   "these texts. Only differences mean something, and only as far as the "
+                   "reward is right: let people judge the winner."},
     };
     json_t *setup = r->experiment ? json_loads(r->experiment, 0, NULL) : NULL;
     const json_t *fitness = json_object_get(setup, "fitness");
