@@ -202,7 +202,7 @@ static int choose(crowd *c, int64_t rater, const crowd_state *s, task_choice *ou
                   error *err)
 {
     sqlite3_stmt *q;
-    task_choice check;
+    task_choice check = {0};
     size_t draw;
     TRY(sql_query(&c->file, CROWD_NEXT_TASK, &q, err, "i", rater));
     int rc = read_choice(c, q, out, err);
@@ -349,7 +349,7 @@ static int assign(crowd *c, int64_t rater, int64_t now, assignment *out, error *
 {
     crowd_state s;
     task_choice t;
-    int64_t n;
+    int64_t n = 0;
     TRY(crowd_read_state(c, &s, err));
     int rc = admit(c, rater, &s, err);
     if (rc != ASSIGN_GIVEN)
@@ -374,7 +374,7 @@ static int finish(crowd *c, bool nested, int rc, assignment *made, assignment *o
                   error *err)
 {
     bool given = rc == ASSIGN_GIVEN;
-    rc = crowd_leave_with(c, nested, rc, err);
+    rc = crowd_end(c, nested, rc, err);
     if (given && rc >= 0)
         *out = *made;
     else if (given)
@@ -395,7 +395,7 @@ static int assign_task(crowd *c, int64_t rater, const char *task, int64_t now,
 {
     crowd_state s;
     task_choice t;
-    int64_t n;
+    int64_t n = 0;
     TRY(crowd_read_state(c, &s, err));
     int rc = admit(c, rater, &s, err);
     if (rc != ASSIGN_GIVEN)
