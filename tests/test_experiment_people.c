@@ -31,7 +31,8 @@ static void test_defaults_and_what_the_file_says(void **state)
     assert_true(p->cents == 3);
     assert_true(p->poll_seconds == 0);
     assert_false(p->simulated);
-    assert_int_equal(p->gold, 5);
+    assert_int_equal(p->gold, 12);
+    assert_true(p->gold > p->rules.min_checks);
     assert_int_equal(p->rules.max_ratings, 50);
     assert_int_equal(p->rules.min_checks, quality_defaults().min_checks);
     assert_true(e->fitness.generation.temperature == 0.5);

@@ -305,6 +305,7 @@ static void test_raters_who_do_not_look_are_found(void **state)
         quality_rules rules = quality_defaults();
         rules.gold_share = 0.9;
         rules.repeat_share = 0;
+        rules.min_checks = 4;
         set_rules(c, &rules);
         panel p = {0};
         error err = {0};

@@ -234,7 +234,7 @@ int experiment_read_people(experiment_reader *r, const yaml_node *map, error *er
     bool mixed = e->fitness.kind == FITNESS_MIXED;
     size_t who = 0, liked = TASTE_PROSE;
     p->ratings = 3;
-    p->gold = 5;
+    p->gold = 12; /* more than the rules want before they judge a rater */
     p->rating_seconds = 10;
     p->crowd_size = 20;
     TRY(check_people_keys(map, mixed, err));

@@ -25,7 +25,8 @@ typedef struct fitness_human {
     crowd *crowd;
     uint64_t run;
     double poll_seconds;
-    size_t n_gold; /* put by this process */
+    size_t n_gold;  /* put by this process, */
+    bool *has_gold; /* for these data rows */
 } fitness_human;
 
 static void human_free(objective *o)
@@ -34,16 +35,11 @@ static void human_free(objective *o)
     crowd_close(f->crowd);
     preparer_close(f->preparer);
     model_part_close(f->model);
+    free(f->has_gold);
     free(f);
 }
 
 /* ---- Prices ---- */
-
-static int said_new(const fitness_human *f, const measurement *batch, size_t n,
-                    outputs *out, error *err)
-{
-    return outputs_new(f->experiment, f->scorer, batch, n, out, err);
-}
 
 static int price(const fitness_human *f, const outputs *o, expense *out, error *err)
 {
@@ -65,7 +61,7 @@ static int price_all(fitness_human *f, const measurement *batch, size_t n, expen
 {
     outputs said;
     expense scored = {0};
-    TRY(said_new(f, batch, n, &said, err));
+    TRY(outputs_new(f->experiment, f->scorer, batch, n, &said, err));
     int rc = price(f, &said, out, err);
     outputs_free(&said);
     if (rc == 0 && f->model)
@@ -112,9 +108,11 @@ static int add_gold(fitness_human *f, const outputs *o, panel *p, error *err)
     const measurement *seed = &o->of[o->n];
     size_t first = o->sheet.parts[o->n].first_pair;
     for (size_t k = 0; k < seed->n && f->n_gold < f->experiment->people.gold; k++) {
-        int rc = gold_put(p, seed->examples[k], o->texts[first + k], err);
+        size_t x = seed->examples[k];
+        int rc = f->has_gold[x] ? 0 : gold_put(p, x, o->texts[first + k], err);
         TRY(rc);
         f->n_gold += (size_t)rc;
+        f->has_gold[x] = true;
     }
     return 0;
 }
@@ -365,7 +363,7 @@ static int measure_people(fitness_human *f, measurement *batch, size_t n, expens
                           error *err)
 {
     outputs said;
-    TRY(said_new(f, batch, n, &said, err));
+    TRY(outputs_new(f->experiment, f->scorer, batch, n, &said, err));
     int rc = 0;
     said.texts = array_new(said.sheet.contexts.n, sizeof *said.texts);
     if (!said.texts)
@@ -464,15 +462,15 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
     f->scorer = c;
     f->interrupt = interrupt;
     f->state.simulated = e->people.simulated;
-    if (e->fitness.kind == FITNESS_MIXED) {
-        int rc = model_part_open(&f->model, e, c, err);
-        if (rc < 0) {
-            free(f);
-            return rc;
-        }
-    }
-    *out = &f->base;
-    return 0;
+    f->has_gold = array_new(e->data->n, sizeof *f->has_gold);
+    int rc = f->has_gold ? 0 : error_memory(err, e->data->n);
+    if (rc == 0 && e->fitness.kind == FITNESS_MIXED)
+        rc = model_part_open(&f->model, e, c, err);
+    if (rc < 0)
+        human_free(&f->base);
+    else
+        *out = &f->base;
+    return rc;
 }
 
 /* The experiment's rules hold from the beginning, until somebody changes them. */
