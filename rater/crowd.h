@@ -169,6 +169,11 @@ int crowd_assign(crowd *c, int64_t rater, int64_t now, assignment *out, error *e
  * he has answered it, that assignment, as answered. */
 int crowd_assign_task(crowd *c, int64_t rater, const char *task, int64_t now,
                       assignment *out, error *err);
+/* The same for an answer that was given elsewhere already, and must not be lost: always
+ * ASSIGN_GIVEN, even to a closed crowd or an excluded rater. What the answer is worth,
+ * crowd_submit says. */
+int crowd_assign_answered(crowd *c, int64_t rater, const char *task, int64_t now,
+                          assignment *out, error *err);
 /* 1, or 0 when no assignment has the token. */
 int crowd_assignment(crowd *c, const char *token, assignment *out, error *err);
 

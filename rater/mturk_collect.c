@@ -146,26 +146,18 @@ static int rate_page(mturk *m, const work_row *w, const char *token, int64_t now
     return mark(m, w, "recorded", h, err);
 }
 
-/* The crowd's assignment for this worker and task is written down before the answer is
- * given, so that a process killed in between goes on with the same one. */
+/* Answers are ratings whatever became of the crowd or the worker meanwhile; which count
+ * is the crowd's to say. The assignment for this worker and task is written down before
+ * the answer is given, so that a process killed in between goes on with the same one. */
 static int rate_form(mturk *m, const work_row *w, const mturk_answers *form, int64_t now,
                      mturk_harvest *h, error *err)
 {
-    static const char *const refusals[] = {
-        [ASSIGN_NOTHING] = "the crowd has no such task",
-        [ASSIGN_LIMIT] = "the worker has reached the crowd's limit of ratings",
-        [ASSIGN_EXCLUDED] = "the worker had failed the crowd's rules before",
-        [ASSIGN_CLOSED] = "the crowd is closed",
-    };
     int64_t rater;
     assignment shown;
     TRY(crowd_rater(m->people, RATER_MTURK, w->worker, now, &rater, err));
-    int rc = crowd_assign_task(m->people, rater, w->task, now, &shown, err);
-    TRY(rc);
-    if (rc != ASSIGN_GIVEN)
-        return mark_unusable(m, w, refusals[rc], h, err);
+    TRY(crowd_assign_answered(m->people, rater, w->task, now, &shown, err));
     error why = {0};
-    rc = mturk_store_assigned(m->books, w->id, shown.token, err);
+    int rc = mturk_store_assigned(m->books, w->id, shown.token, err);
     if (rc == 0) {
         rc = submit_form(m, w, form, &shown, now, &why);
         if (rc == E_FORMAT)

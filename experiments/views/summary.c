@@ -1,5 +1,6 @@
 /* The words. */
 #include "summary.h"
+#include "../store/people.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -250,6 +251,9 @@ int summary_sentence(const run_record *r, text *out, error *err)
                                   "%.2g) on %zu examples that no "
                                   "prompt was chosen on.";
     const char *winner = r->training ? "The learned prefix" : "The best prompt";
+    bool simulated = r->people && r->people->counts.simulated > 0;
+    if (simulated && r->has_verdict)
+        TRY(text_add_string(out, "Judged by a SIMULATED crowd: ", err));
     switch (summary_conclusion(r)) {
     case CONCLUSION_NONE:
         if (r->status == RUN_FINISHED)

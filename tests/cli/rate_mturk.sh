@@ -166,6 +166,14 @@ control '{"do": "auto_approve"}'
 turk approve "$scratch/odd"
 ledger
 
+note "a crowd that was closed meanwhile: kept as late, and paid"
+make_run late 1 2
+turk post "$scratch/late" --reward 2 --cap 100
+control '{"do": "answer", "n": 2, "newest": true}' done
+run_quietly rate rules "$scratch/late" --closed
+turk collect "$scratch/late"
+turk approve "$scratch/late"
+
 note "our own page"
 make_run page 1 4
 turk post "$scratch/page" --reward 5 --cap 100 --page https://rate.example.org --countries US,GB --min-approved 95 --masters
