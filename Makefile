@@ -13,7 +13,7 @@ PREFIX    ?= /usr/local
 comma     := ,
 BUILD     ?= build/$(if $(SANITIZER),$(subst $(comma),-,$(SANITIZER)),release)
 
-LIBRARIES := gsl jansson libcurl sqlite3 libpcre2-8 libfyaml libcrypto
+LIBRARIES := gsl jansson libcurl sqlite3 libpcre2-8 libfyaml libcrypto libmicrohttpd
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES))
 # oneDNN and libunistring have no pkg-config files; oneDNN's libgomp is named so that there is one
 # OpenMP runtime.
@@ -65,6 +65,9 @@ $(KERNEL_SETS:%=$(BUILD)/model/kernels_%.o): $(BUILD)/model/kernels_%.o: model/k
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -O3 -fno-math-errno -fno-trapping-math $(KERNEL_$*) \
 	    -DKERNEL_SET=$* -c $< -o $@
+
+# The assembler reads these, and tells no dependencies.
+$(BUILD)/rater/assets.o: rater/page.css rater/page.js rater/openapi.json
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@

@@ -1,5 +1,5 @@
 /* Records in words: verdicts that claim no more than the interval, lineages, the page. */
-#include "../experiments/views/html.h"
+#include "../rater/html.h"
 #include "../experiments/views/report.h"
 #include "../experiments/views/show_text.h"
 #include "../experiments/views/summary.h"

@@ -1,15 +1,17 @@
 /* lamarck rate: what people said. Its own subcommands, each a struct command. */
 #include "rate_aggregate.h"
+#include "rate_serve.h"
 
 #include <string.h>
 
-static const command *const subcommands[] = {&rate_aggregate, NULL};
+static const command *const subcommands[] = {&rate_aggregate, &rate_serve, NULL};
 
 static const char usage[] =
     "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
     "\n"
     "People as a measuring instrument.\n"
     "  aggregate  one number or label per item from anybody's ratings\n"
+    "  serve      the page on which people rate, and its API\n"
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
 
@@ -47,7 +49,7 @@ static int run(int argc, char **argv, error *err)
 const command cmd_rate = {
     .name = "rate",
     .group = "people",
-    .summary = "people's ratings: aggregate them",
+    .summary = "people's ratings: ask for them, aggregate them",
     .usage = usage,
     .help = help,
     .run = run,

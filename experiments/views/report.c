@@ -1,6 +1,6 @@
 /* The report's frame: head, verdict, the two prompts, and the order of the sections. */
 #include "report.h"
-#include "html.h"
+#include "../../rater/html.h"
 #include "plot.h"
 #include "report_parts.h"
 #include "summary.h"

@@ -53,3 +53,38 @@ int html_escape_string(text *out, const char *s, error *err)
 {
     return html_escape(out, s, strlen(s), err);
 }
+
+/* The one thing that `letter` stands for. */
+static int add_argument(text *out, char letter, va_list *args, error *err)
+{
+    switch (letter) {
+    case 's':
+        return html_escape_string(out, va_arg(*args, const char *), err);
+    case 'm':
+        return text_add_string(out, va_arg(*args, const char *), err);
+    case 'u':
+        return text_add_format(out, err, "%zu", va_arg(*args, size_t));
+    case '%':
+        return text_add(out, "%", 1, err);
+    default:
+        return error_set(err, E_ARGUMENT, "html_add does not know %%%c", letter);
+    }
+}
+
+int html_add(text *out, error *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int rc = 0;
+    while (rc == 0 && *format) {
+        size_t n = strcspn(format, "%");
+        rc = text_add(out, format, n, err);
+        format += n;
+        if (rc == 0 && *format) {
+            rc = add_argument(out, format[1], &args, err);
+            format += format[1] ? 2 : 1;
+        }
+    }
+    va_end(args);
+    return rc;
+}
