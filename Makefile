@@ -13,7 +13,7 @@ PREFIX    ?= /usr/local
 comma     := ,
 BUILD     ?= build/$(if $(SANITIZER),$(subst $(comma),-,$(SANITIZER)),release)
 
-LIBRARIES := gsl jansson libcurl sqlite3 libpcre2-8 libfyaml libcrypto libmicrohttpd
+LIBRARIES := gsl jansson libcurl libmicrohttpd libxml-2.0 sqlite3 libpcre2-8 libfyaml libcrypto
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES))
 # oneDNN and libunistring have no pkg-config files; oneDNN's libgomp is named so that there is one
 # OpenMP runtime.

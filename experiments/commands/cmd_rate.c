@@ -1,10 +1,12 @@
 /* lamarck rate: what people said. Its own subcommands, each a struct command. */
 #include "rate_aggregate.h"
+#include "rate_mturk.h"
 #include "rate_serve.h"
 
 #include <string.h>
 
-static const command *const subcommands[] = {&rate_aggregate, &rate_serve, NULL};
+static const command *const subcommands[] = {&rate_aggregate, &rate_serve, &rate_mturk,
+                                             NULL};
 
 static const char usage[] =
     "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
@@ -12,6 +14,7 @@ static const char usage[] =
     "People as a measuring instrument.\n"
     "  aggregate  one number or label per item from anybody's ratings\n"
     "  serve      the page on which people rate, and its API\n"
+    "  mturk      workers of Amazon Mechanical Turk: post, collect, approve, expire\n"
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
 
@@ -27,6 +30,8 @@ static const command *find(const char *name)
 static const char *help(int argc, char **argv)
 {
     const command *c = argc > 1 ? find(argv[1]) : NULL;
+    if (c && c->help)
+        return c->help(argc - 1, argv + 1);
     return c ? c->usage : usage;
 }
 
