@@ -57,6 +57,14 @@ int name_index_add(name_index *x, const char *name, size_t *number, error *err)
     return 0;
 }
 
+size_t name_index_find(const name_index *x, const char *name)
+{
+    if (x->n == 0)
+        return 0;
+    size_t number = x->slots[find_slot(x, name)];
+    return number ? number - 1 : x->n;
+}
+
 void name_index_free(name_index *x)
 {
     for (size_t i = 0; i < x->n; i++)

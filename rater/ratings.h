@@ -18,6 +18,8 @@ typedef struct name_index {
 
 /* The number of this name, given now if it is new. */
 int name_index_add(name_index *x, const char *name, size_t *number, error *err);
+/* The number of this name, or n. */
+size_t name_index_find(const name_index *x, const char *name);
 void name_index_free(name_index *x);
 
 /* ---- Ratings: one value per item and rater ---- */

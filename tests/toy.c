@@ -254,7 +254,8 @@ static int toy_words(proposer *p, const genome_spec *spec, const genome *g, size
 
 void toy_open(toy *t, const experiment *e, store *s)
 {
-    t->base = (objective){"toy", toy_cost, toy_measure, toy_free};
+    t->base = (objective){
+        .name = "toy", .cost = toy_cost, .measure = toy_measure, .free = toy_free};
     t->experiment = e;
     t->store = s;
     t->proposer = (paid_proposer){.proposer.words = toy_words};

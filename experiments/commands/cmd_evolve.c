@@ -2,6 +2,7 @@
 #include "../runs/run.h"
 #include "../views/json_lines.h"
 #include "../views/live.h"
+#include "../views/people.h"
 #include "../views/summary.h"
 #include "command.h"
 #include "run_request.h"
@@ -48,18 +49,38 @@ static int parse(int argc, char **argv, run_request *q, error *err)
 
 /* ---- What came out ---- */
 
+/* What is asked of people, at most: every output judged anew, nothing in common. */
+static int add_people(const experiment *e, const run_estimate *x, text *t, error *err)
+{
+    if (!experiment_asks_people(e))
+        return 0;
+    TRY(text_add_string(t,
+                        e->people.simulated ? "SIMULATED raters answer at most "
+                                            : "people answer at most ",
+                        err));
+    TRY(summary_count(t, x->ratings, err));
+    TRY(text_add_format(t, err, " questions, for "));
+    TRY(people_money(t, x->cents, err));
+    TRY(text_add_format(t, err, " at %g cents each and ", e->people.cents));
+    TRY(summary_count(t, (uint64_t)(x->people_seconds / 60 + 0.5), err));
+    return text_add_format(t, err, " minutes of people at %g s each\n",
+                           e->people.rating_seconds);
+}
+
 static int print_estimate(const experiment *e, bool json, error *err)
 {
     run_estimate x;
     TRY(run_dry(e, &x, err));
     if (json)
-        return json_print(
-            json_pack("{s:I, s:I, s:I, s:I, s:f, s:f}", "tokens", (json_int_t)x.tokens,
-                      "evaluations", (json_int_t)x.evaluations, "first_generation_tokens",
-                      (json_int_t)x.first_generation_tokens, "finish_tokens",
-                      (json_int_t)x.finish_tokens, "tokens_per_second",
-                      x.tokens_per_second, "seconds", x.seconds),
-            err);
+        return json_print(json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f}",
+                                    "tokens", (json_int_t)x.tokens, "evaluations",
+                                    (json_int_t)x.evaluations, "first_generation_tokens",
+                                    (json_int_t)x.first_generation_tokens,
+                                    "finish_tokens", (json_int_t)x.finish_tokens,
+                                    "tokens_per_second", x.tokens_per_second, "seconds",
+                                    x.seconds, "ratings", (json_int_t)x.ratings, "cents",
+                                    x.cents, "people_seconds", x.people_seconds),
+                          err);
     text t = {0};
     int rc;
     TRY_OUT(rc, text_add_string(&t, "nothing was started; the run would cost at most\n  ",
@@ -76,6 +97,7 @@ static int print_estimate(const experiment *e, bool json, error *err)
     TRY_OUT(rc, summary_duration(&t, x.seconds, err));
     TRY_OUT(rc, text_add_format(&t, err, " on this machine (%.0f tokens per second)\n",
                                 x.tokens_per_second));
+    TRY_OUT(rc, add_people(e, &x, &t, err));
     fputs(t.s, stdout);
 out:
     text_free(&t);

@@ -1,5 +1,6 @@
 /* lamarck show: one run, for people and for scripts. */
 #include "../views/json_lines.h"
+#include "../views/people.h"
 #include "../views/report.h"
 #include "../views/show_text.h"
 #include "../views/summary.h"
@@ -66,7 +67,7 @@ static int read_run(const char *dir, uint64_t id, run_record **r, error *err)
     TRY(store_open_readonly(&s, dir, err));
     int rc = store_run_read(s, id, r, err);
     store_close(s);
-    return rc;
+    return rc == 0 ? people_look(*r, dir, err) : rc;
 }
 
 static int run(int argc, char **argv, error *err)

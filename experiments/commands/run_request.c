@@ -1,6 +1,7 @@
 #include "run_request.h"
 #include "../store/store.h"
 #include "../views/json_lines.h"
+#include "../views/people.h"
 #include "../views/report.h"
 #include "../views/show_text.h"
 #include "../views/summary.h"
@@ -203,6 +204,11 @@ static int print_end(const run_record *r, const char *dir, error *err)
     TRY_OUT(rc, text_add_string(&out, "\n", err));
     TRY_OUT(rc, show_training(&s, r));
     TRY_OUT(rc, show_spend(&s, r));
+    if (r->status == RUN_WAITING)
+        TRY_OUT(rc, text_add_format(&out, err,
+                                    "\nask:    lamarck rate serve %s\n"
+                                    "go on:  lamarck evolve --resume %s",
+                                    dir, dir));
     TRY_OUT(rc, text_add_format(&out, err,
                                 "\nreport: %s/report.html\nmore:   lamarck show %s\n",
                                 dir, dir));
@@ -221,7 +227,9 @@ static int tell(const char *dir, uint64_t id, bool json, error *err)
     int rc = store_run_read(s, id, &r, err);
     store_close(s);
     TRY(rc);
-    rc = report_write(r, dir, err);
+    rc = people_look(r, dir, err);
+    if (rc == 0)
+        rc = report_write(r, dir, err);
     if (rc == 0)
         rc = json ? json_print(summary_json(r), err) : print_end(r, dir, err);
     run_record_free(r);

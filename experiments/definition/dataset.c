@@ -156,7 +156,7 @@ int builder_row_end(dataset_builder *b, error *err)
     if (is_blank(x->values[0]))
         return error_set(err, E_FORMAT, "%s:%zu: the input (\"%s\") is empty", b->d->path,
                          x->line, input);
-    if (!x->n_targets)
+    if (!x->n_targets && !(b->names.no_targets && !b->names.target))
         return error_set(err, E_FORMAT, "%s:%zu: no field \"%s\"%s in this row",
                          b->d->path, x->line, target,
                          b->names.target ? "" : " (nor \"targets\" or \"label\")");

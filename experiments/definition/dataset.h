@@ -11,7 +11,7 @@ typedef struct example {
                          input */
     char **targets;   /* right answers; any of them counts, targets[0] is shown in
                          demonstrations */
-    size_t n_targets; /* at least 1 */
+    size_t n_targets; /* at least 1, unless the data set may do without */
     size_t line;      /* in the file, from 1 */
     char id[SHA256_HEX]; /* of the fields and targets: equal for equal content only */
 } example;
@@ -30,6 +30,8 @@ typedef struct dataset {
 typedef struct dataset_fields {
     const char *input;
     const char *target;
+    bool no_targets; /* rows may have no target: people judge, nothing is right. One that
+                        is named must still be there */
 } dataset_fields;
 
 /* How the rows are written. */

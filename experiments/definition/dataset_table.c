@@ -23,7 +23,8 @@ static int read_header(dataset_builder *b, const table *t, header *out, error *e
     out->target = table_find(t, target);
     if (out->target == t->n && !b->names.target)
         out->target = table_find(t, "label");
-    if (out->target == t->n)
+    bool needed = b->names.target || !b->names.no_targets;
+    if (out->target == t->n && needed)
         return table_missing_column(t, target, b->names.target ? "" : " (nor \"label\")",
                                     err);
     for (size_t i = 0; i < t->n; i++)
@@ -41,9 +42,9 @@ static int read_body(dataset_builder *b, table *t, const header *columns, error 
         TRY(builder_row(b, t->begun, err));
         for (size_t i = 0; i < t->n; i++) {
             const char *cell = table_cell(t, i);
-            if (i == columns->target)
+            if (i == columns->target && (*cell || !b->names.no_targets))
                 TRY(builder_target(b, cell, strlen(cell), err));
-            else
+            else if (i != columns->target)
                 TRY(builder_value(b, columns->field[i], cell, strlen(cell), err));
         }
         TRY(builder_row_end(b, err));

@@ -8,7 +8,8 @@
 
 #include "experiment_read.h"
 
-const char *const fitness_names[4] = {"logprob", "accuracy", "exact", "f1"};
+const char *const fitness_names[N_FITNESS_KINDS] = {"logprob", "accuracy", "exact",
+                                                    "f1",      "human",    "mixed"};
 const char *const overflow_words[3] = {"error", "left", "middle"};
 
 enum { COUNT_MAX = 1000000 }; /* of candidates, rounds, words: more is a slip */
@@ -52,6 +53,11 @@ const setting fitness_settings[] = {
     FITNESS("length_weight", SETTING_REAL, length_weight, 0, 1e6),
     FITNESS("fluency_weight", SETTING_REAL, fluency_weight, 0, 1e6),
     FITNESS("max_tokens", SETTING_SIZE, generation.max_tokens, 1, COUNT_MAX),
+    FITNESS("temperature", SETTING_REAL, generation.temperature, 0, 100),
+    FITNESS("top_k", SETTING_SIZE, generation.top_k, 0, COUNT_MAX),
+    FITNESS("top_p", SETTING_REAL, generation.top_p, 0, 1),
+    FITNESS("repetition_penalty", SETTING_REAL, generation.repetition_penalty, 0, 100),
+    FITNESS("sampling_seed", SETTING_WHOLE, generation.seed, 0, 9007199254740992),
 };
 const size_t n_fitness_settings = sizeof fitness_settings / sizeof *fitness_settings;
 
@@ -110,6 +116,7 @@ void experiment_free(experiment *e)
     texts_free(e->fitness.labels, e->fitness.n_labels);
     texts_free(e->stops, e->fitness.generation.n_stops);
     prefix_plan_free(&e->prefix);
+    people_plan_free(&e->people);
     free(e->backend);
     free(e->path);
     free(e->name);
@@ -338,6 +345,7 @@ static int read_sections(experiment_reader *r, const experiment_overrides *overr
     TRY(expect_map(r->root, "an experiment", err));
     TRY(check_keys(r->root, keys, n_keys, "an experiment", err));
     TRY(read_names(r, err));
+    TRY(experiment_read_fitness_kind(r, err));
     TRY(experiment_read_template(r, err)); /* before the data: it costs nothing */
     TRY(experiment_read_data(r, err));
     TRY(experiment_read_genes(r, err));
@@ -347,6 +355,7 @@ static int read_sections(experiment_reader *r, const experiment_overrides *overr
     TRY(read_search(r, err));
     TRY(read_budget(r, err));
     TRY(experiment_read_prefix(r, err));
+    TRY(experiment_check_people(r, err));
     return read_rest(r, overrides, err);
 }
 

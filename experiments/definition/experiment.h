@@ -9,6 +9,8 @@
 #include "../../evolve/search.h"
 #include "../../model/model.h"
 #include "../../prefix/train.h"
+#include "../../rater/crowd.h"
+#include "../../rater/simulate.h"
 #include "dataset.h"
 #include "template.h"
 
@@ -21,7 +23,10 @@ typedef enum fitness_kind {
     FITNESS_EXACT, /* generated text equals a target (white space trimmed, case as is) */
     FITNESS_F1, /* token F1 of the generated text, SQuAD normalisation (Rajpurkar et al.
                    2016) */
+    FITNESS_HUMAN, /* people judge the generated text */
+    FITNESS_MIXED, /* people and the model: people_plan.model */
 } fitness_kind;
+enum { N_FITNESS_KINDS = FITNESS_MIXED + 1 };
 
 typedef struct fitness_options {
     fitness_kind kind;
@@ -32,8 +37,26 @@ typedef struct fitness_options {
     double length_weight; /* score taken off per prompt token (all text genes rendered) */
     double fluency_weight; /* score taken off per nat of the prompt's own mean token
                               surprise */
-    sampling generation;   /* EXACT, F1; strings owned by the experiment */
+    sampling generation;   /* EXACT, F1, HUMAN, MIXED; strings owned by the experiment */
 } fitness_options;
+
+/* HUMAN, MIXED: what people are asked, and how many of them. */
+typedef struct people_plan {
+    question question;
+    template_text shown;   /* beside the outputs: text and fields of the row */
+    size_t ratings;        /* wanted per candidate and example */
+    double cents;          /* per rating, for estimates and bills */
+    double rating_seconds; /* that one is expected to take */
+    double poll_seconds;   /* a run looks for answers so often; 0: it stops and waits */
+    bool simulated;        /* no people: the raters of rater/simulate.h, */
+    size_t crowd_size;     /* so many, */
+    taste taste;           /* who like this */
+    quality_rules rules;
+    fitness_kind model; /* MIXED: the model's score */
+    double weight;      /* MIXED: of people; of the model, 1 - weight */
+    double screen;      /* MIXED, if above 0: people see this share of the candidates of a
+                           step, the best by the model's score, and nobody sees the rest */
+} people_plan;
 
 /* 0: no limit. A hard cap is never overshot, the initial population and the finish
  * included. */
@@ -107,6 +130,7 @@ typedef struct experiment {
     genome *seeds;        /* seeds[0]: the user's own prompt */
     size_t n_seeds;
     fitness_options fitness;
+    people_plan people;
     row_overflow overflow;
     const search_type *search;
     search_options search_options;
@@ -165,6 +189,13 @@ int experiment_take_rows(experiment *e, const experiment *theirs, const genome *
  * Where they do not stand at the end of its prompt (a chat; words after the input), its
  * text genes, one per line. Appended to *out. */
 int experiment_head(const experiment *e, const genome *g, text *out, error *err);
+
+/* Is its fitness human or mixed? Its rows may then have no target. */
+bool experiment_asks_people(const experiment *e);
+/* E_UNSUPPORTED, naming it, for a row without a target; `why` needs one. */
+int experiment_need_targets(const experiment *e, const char *why, error *err);
+/* What people see of example i beside the outputs, appended to *out. */
+int experiment_people_context(const experiment *e, size_t i, text *out, error *err);
 
 /* Open its model. A name that is known ("smollm2") is looked up again where model_path is
  * gone, and the error says how to fetch it. */

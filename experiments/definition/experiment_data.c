@@ -1,4 +1,4 @@
-/* The data and fitness sections of an experiment: rows, splits, labels. */
+/* The data section of an experiment: rows and splits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +41,8 @@ static int load_file(experiment_reader *r, const yaml_node *map, error *err)
                         "input and target are both the column \"%.60s\"", input);
         goto out;
     }
-    rc = dataset_load(&r->e->data, path, &(dataset_fields){input, target}, err);
+    dataset_fields fields = {input, target, experiment_asks_people(r->e)};
+    rc = dataset_load(&r->e->data, path, &fields, err);
     if (rc == E_IO)
         yaml_error_at(node, err);
 out:
@@ -204,7 +205,8 @@ static int restore_data(experiment_reader *r, const yaml_node *map, error *err)
     TRY(check_keys(map, keys, 4, "kept data", err));
     TRY(require_key(map, "path", "data", &path, err));
     dataset_builder b;
-    TRY(builder_begin(&b, path->s ? path->s : "", NULL, err));
+    dataset_fields names = {.no_targets = experiment_asks_people(r->e)};
+    TRY(builder_begin(&b, path->s ? path->s : "", &names, err));
     int rc = restore_rows(&b, map, err);
     if (rc == 0)
         rc = builder_finish(&b, &r->e->data, err);
@@ -235,98 +237,4 @@ int experiment_read_data(experiment_reader *r, error *err)
     }
     TRY(check_split_sizes(r, map, err));
     return dataset_check_leaks(r->e->data, r->e->splits, err);
-}
-
-/* ---- Fitness ---- */
-
-static bool has_label(const fitness_options *f, const char *label)
-{
-    for (size_t i = 0; i < f->n_labels; i++)
-        if (strcmp(f->labels[i], label) == 0)
-            return true;
-    return false;
-}
-
-static int check_labels(const experiment *e, const yaml_node *list, error *err)
-{
-    const fitness_options *f = &e->fitness;
-    if (f->n_labels < 2)
-        return yaml_error(list, err, E_FORMAT,
-                          "labels given: %zu; a choice needs 2 or more", f->n_labels);
-    for (size_t i = 0; i < f->n_labels; i++) {
-        if (!*f->labels[i])
-            return yaml_error(list->items[i], err, E_FORMAT, "a label is empty");
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(f->labels[i], f->labels[j]) == 0)
-                return yaml_error(list->items[i], err, E_FORMAT,
-                                  "the label \"%.60s\" is given twice", f->labels[i]);
-    }
-    for (size_t s = 0; s < N_SPLITS; s++)
-        for (size_t i = 0; i < e->splits[s].n; i++) {
-            const example *x = &e->data->examples[e->splits[s].index[i]];
-            for (size_t t = 0; t < x->n_targets; t++)
-                if (!has_label(f, x->targets[t]))
-                    return yaml_error(list, err, E_FORMAT,
-                                      "the target \"%.60s\" of %s:%zu is none of the "
-                                      "labels",
-                                      x->targets[t], e->data->path, x->line);
-        }
-    return 0;
-}
-
-static int read_labels(experiment *e, const yaml_node *map, error *err)
-{
-    const yaml_node *list = yaml_get(map, "labels");
-    if (list)
-        TRY(read_texts(list, "labels", &e->fitness.labels, &e->fitness.n_labels, err));
-    if (e->fitness.kind != FITNESS_ACCURACY)
-        return 0;
-    if (!list)
-        return yaml_key_error(map, err, E_FORMAT,
-                              "fitness of kind accuracy needs the key \"labels\": the "
-                              "answers to choose from");
-    return check_labels(e, list, err);
-}
-
-/* Answers are one line unless the file says otherwise. */
-static int read_stops(experiment *e, const yaml_node *map, error *err)
-{
-    const yaml_node *list = map ? yaml_get(map, "stop") : NULL;
-    sampling *g = &e->fitness.generation;
-    if (list) {
-        TRY(read_texts(list, "stop", &e->stops, &g->n_stops, err));
-    } else {
-        e->stops = array_new(1, sizeof *e->stops);
-        if (!e->stops || !(e->stops[0] = string_copy("\n")))
-            return error_memory(err, sizeof *e->stops);
-        g->n_stops = 1;
-    }
-    g->stops = (const char *const *)e->stops;
-    for (size_t i = 0; i < g->n_stops; i++)
-        if (!*e->stops[i])
-            return yaml_error(list, err, E_FORMAT,
-                              "a stop text is empty: it would end every answer at once");
-    return 0;
-}
-
-int experiment_read_fitness(experiment_reader *r, error *err)
-{
-    static const char *const keys[] = {"kind",       "per_token",     "labels",
-                                       "calibrate",  "length_weight", "fluency_weight",
-                                       "max_tokens", "stop"};
-    experiment *e = r->e;
-    const yaml_node *map = yaml_get(r->root, "fitness");
-    if (!map)
-        return read_stops(e, NULL, err);
-    TRY(expect_map(map, "fitness", err));
-    TRY(check_keys(map, keys, sizeof keys / sizeof *keys, "fitness", err));
-    const yaml_node *kind = yaml_get(map, "kind");
-    if (kind) {
-        size_t choice;
-        TRY(read_word(kind, fitness_names, 4, &choice, err));
-        e->fitness.kind = (fitness_kind)choice;
-    }
-    TRY(settings_read(map, fitness_settings, n_fitness_settings, &e->fitness, err));
-    TRY(read_labels(e, map, err));
-    return read_stops(e, map, err);
 }

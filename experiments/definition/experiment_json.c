@@ -27,8 +27,8 @@ static int append(json_t *list, json_t *value, error *err)
     return 0;
 }
 
-static int put_texts(json_t *object, const char *key, char *const *texts, size_t n,
-                     error *err)
+int json_put_texts(json_t *object, const char *key, char *const *texts, size_t n,
+                   error *err)
 {
     json_t *list;
     TRY(put_empty(object, key, json_array(), &list, err));
@@ -44,8 +44,8 @@ static int dump_row(json_t *rows, const dataset *d, const example *x, error *err
     json_t *object = json_object();
     TRY(append(rows, object, err));
     TRY(put(object, "line", json_integer((json_int_t)x->line), err));
-    TRY(put_texts(object, "values", x->values, d->n_fields, err));
-    return put_texts(object, "targets", x->targets, x->n_targets, err);
+    TRY(json_put_texts(object, "values", x->values, d->n_fields, err));
+    return json_put_texts(object, "targets", x->targets, x->n_targets, err);
 }
 
 static int dump_split(json_t *splits, split_name name, const split *s, error *err)
@@ -62,7 +62,7 @@ static int dump_data(json_t *root, const experiment *e, error *err)
     json_t *data, *rows, *splits;
     TRY(put_empty(root, "data", json_object(), &data, err));
     TRY(put(data, "path", json_string(e->data->path), err));
-    TRY(put_texts(data, "fields", e->data->fields, e->data->n_fields, err));
+    TRY(json_put_texts(data, "fields", e->data->fields, e->data->n_fields, err));
     TRY(put_empty(data, "rows", json_array(), &rows, err));
     for (size_t i = 0; i < e->data->n; i++)
         TRY(dump_row(rows, e->data, &e->data->examples[i], err));
@@ -99,12 +99,12 @@ static int dump_gene(json_t *genes, const experiment *e, size_t i, error *err)
     switch (spec->kind) {
     case GENE_TEXT:
         TRY(put(map, "seed", json_string(s->seed), err));
-        TRY(put_texts(map, "more_seeds", s->more_seeds, s->n_more_seeds, err));
-        TRY(put_texts(map, "frozen", s->frozen, s->n_frozen, err));
-        TRY(put_texts(map, "lexicon", s->lexicon, s->n_lexicon, err));
+        TRY(json_put_texts(map, "more_seeds", s->more_seeds, s->n_more_seeds, err));
+        TRY(json_put_texts(map, "frozen", s->frozen, s->n_frozen, err));
+        TRY(json_put_texts(map, "lexicon", s->lexicon, s->n_lexicon, err));
         return put(map, "max_words", json_integer((json_int_t)spec->max_words), err);
     case GENE_CHOICE:
-        TRY(put_texts(map, "options", s->options, s->n_options, err));
+        TRY(json_put_texts(map, "options", s->options, s->n_options, err));
         return put(map, "seed", json_string(s->options[s->seed_choice]), err);
     case GENE_DEMOS:
         TRY(put(map, "max", json_integer((json_int_t)spec->max_demos), err));
@@ -134,8 +134,11 @@ static int dump_fitness(json_t *root, const experiment *e, error *err)
     TRY(put_empty(root, "fitness", json_object(), &map, err));
     TRY(put(map, "kind", json_string(fitness_names[f->kind]), err));
     TRY(settings_dump(map, fitness_settings, n_fitness_settings, f, err));
-    TRY(put_texts(map, "labels", f->labels, f->n_labels, err));
-    return put_texts(map, "stop", e->stops, f->generation.n_stops, err);
+    if (experiment_asks_people(e))
+        TRY(experiment_dump_people(map, e, err));
+    else
+        TRY(json_put_texts(map, "labels", f->labels, f->n_labels, err));
+    return json_put_texts(map, "stop", e->stops, f->generation.n_stops, err);
 }
 
 static int dump_settings(json_t *root, const experiment *e, error *err)

@@ -20,7 +20,8 @@ extern const setting search_settings[], proposal_settings[], fitness_settings[],
     budget_settings[];
 extern const size_t n_search_settings, n_proposal_settings, n_fitness_settings,
     n_budget_settings;
-extern const char *const fitness_names[4], *const overflow_words[3], *const gene_names[N_GENE_KINDS];
+extern const char *const fitness_names[N_FITNESS_KINDS],
+    *const overflow_words[3], *const gene_names[N_GENE_KINDS];
 
 int experiment_read_data(experiment_reader *r, error *err);
 int experiment_read_genes(experiment_reader *r, error *err);
@@ -47,7 +48,19 @@ int template_dump(json_t *object, const prompt_template *t, error *err);
 void prefix_plan_free(prefix_plan *p);
 /* Release genes, their sources and the candidates made of them. */
 void experiment_free_genes(experiment *e);
+/* First of all, since it decides whether rows need targets. */
+int experiment_read_fitness_kind(experiment_reader *r, error *err);
 int experiment_read_fitness(experiment_reader *r, error *err);
+/* The list of possible answers, where the model judges by one. */
+int experiment_read_labels(experiment *e, const yaml_node *map, fitness_kind kind,
+                           error *err);
+int experiment_read_people(experiment_reader *r, const yaml_node *map, error *err);
+/* After search and budget: what does not go together with people. */
+int experiment_check_people(const experiment_reader *r, error *err);
+int experiment_dump_people(json_t *map, const experiment *e, error *err);
+void people_plan_free(people_plan *p);
+int json_put_texts(json_t *object, const char *key, char *const *texts, size_t n,
+                   error *err);
 /* After genes and template: every variable known, every gene used, seeds made. */
 int experiment_check_variables(const experiment_reader *r, error *err);
 int experiment_make_seeds(experiment_reader *r, error *err);

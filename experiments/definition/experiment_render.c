@@ -76,7 +76,8 @@ static int render_demo(const experiment *e, const genome *g, const demos_format 
         rc = bind_short_genes(&s, e, g, err);
     if (rc == 0) {
         bind_fields(&s, e, i);
-        bind(&s, "target", e->data->examples[i].targets[0]);
+        const example *x = &e->data->examples[i];
+        bind(&s, "target", x->n_targets ? x->targets[0] : "");
         rc = template_render(&format->each, s.bindings, s.n, out, err);
     }
     scope_end(&s);

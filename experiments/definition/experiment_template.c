@@ -45,12 +45,15 @@ static int read_messages(const yaml_node *list, prompt_template *t, error *err)
     return 0;
 }
 
-int template_read(const yaml_node *node, prompt_template *out, error *err)
+typedef int shape_check(const prompt_template *t, error *err);
+
+static int read_shaped(const yaml_node *node, shape_check *check, prompt_template *out,
+                       error *err)
 {
     prompt_template t = {0};
     int rc = node->kind == YAML_LIST ? read_messages(node, &t, err)
                                      : template_parse_at(node, &t.body, err);
-    if (rc == 0 && (rc = prompt_check(&t, err)) < 0)
+    if (rc == 0 && (rc = check(&t, err)) < 0)
         yaml_error_at(node, err);
     if (rc < 0)
         prompt_template_free(&t);
@@ -59,11 +62,17 @@ int template_read(const yaml_node *node, prompt_template *out, error *err)
     return rc;
 }
 
+int template_read(const yaml_node *node, prompt_template *out, error *err)
+{
+    return read_shaped(node, prompt_check, out, err);
+}
+
 int experiment_read_template(experiment_reader *r, error *err)
 {
     const yaml_node *node;
     TRY(require_key(r->root, "template", "the experiment", &node, err));
-    return template_read(node, &r->e->prompt, err);
+    bool open = experiment_asks_people(r->e);
+    return read_shaped(node, open ? prompt_check_open : prompt_check, &r->e->prompt, err);
 }
 
 /* ---- Variables ---- */

@@ -163,12 +163,25 @@ static size_t target_piece(const template_text *t)
     return i;
 }
 
+static int check_input(const prompt_template *t, error *err)
+{
+    if (prompt_uses(t, "input"))
+        return 0;
+    return error_set(err, E_FORMAT,
+                     "the template has no {{input}}: the model would never see the "
+                     "question");
+}
+
+int prompt_check_open(const prompt_template *t, error *err)
+{
+    if (prompt_uses(t, "target"))
+        return prompt_check(t, err);
+    return check_input(t, err);
+}
+
 int prompt_check(const prompt_template *t, error *err)
 {
-    if (!prompt_uses(t, "input"))
-        return error_set(err, E_FORMAT,
-                         "the template has no {{input}}: the model would "
-                         "never see the question");
+    TRY(check_input(t, err));
     size_t targets = prompt_uses(t, "target");
     if (targets == 0)
         return error_set(err, E_FORMAT,
@@ -221,11 +234,16 @@ int template_render(const template_text *t, const binding *bindings, size_t n, t
     return render_pieces(t->pieces, t->n, bindings, n, out, err);
 }
 
-/* All messages but the last, then the opening of the reply. */
+static bool ends_with_reply(const prompt_template *t)
+{
+    return t->n_messages && strcmp(t->messages[t->n_messages - 1].role, "assistant") == 0;
+}
+
+/* All messages but the assistant's last, then the opening of the reply. */
 static int render_turns(const prompt_template *t, const tokenizer *words,
                         const binding *bindings, size_t n, text *out, error *err)
 {
-    size_t turns = t->n_messages - 1;
+    size_t turns = t->n_messages - ends_with_reply(t);
     if (!words)
         return error_set(err, E_ARGUMENT, "a chat needs a tokenizer to be rendered");
     chat_message *messages = array_new(turns, sizeof *messages);
@@ -250,11 +268,13 @@ int prompt_render(const prompt_template *t, const tokenizer *words,
 {
     const template_text *last = prompt_last(t);
     size_t at = target_piece(last);
-    if (at == last->n)
-        return error_set(err, E_ARGUMENT, "the template has no {{target}}");
     if (t->n_messages)
         TRY(render_turns(t, words, bindings, n, context, err));
+    if (t->n_messages && !ends_with_reply(t))
+        return 0; /* the last message was a turn like the others */
     TRY(render_pieces(last->pieces, at, bindings, n, context, err));
+    if (at == last->n)
+        return 0;
     TRY(text_add_string(tail, target, err));
     return render_pieces(last->pieces + at + 1, last->n - at - 1, bindings, n, tail, err);
 }

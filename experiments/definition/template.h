@@ -56,12 +56,15 @@ size_t prompt_uses(const prompt_template *t, const char *variable);
 /* E_FORMAT unless {{input}} occurs, and {{target}} once, followed by nothing but literal
  * text, in the last message, which is the assistant's. */
 int prompt_check(const prompt_template *t, error *err);
+/* The same where nothing is scored: {{target}} may also not occur. Then the model goes on
+ * from the end (of a chat whose last message is not the assistant's: with his). */
+int prompt_check_open(const prompt_template *t, error *err);
 
-/* Append the rendered text up to {{target}} to *context, and what follows from there on
- * (the target itself included) to *tail. A chat goes through the tokenizer's format; its
- * special tokens are then to be recognised when encoding; the turn that holds the target
- * is left open. The tokenizer may be NULL when there are no messages. E_ARGUMENT for a
- * variable without a binding. */
+/* Append the rendered text up to {{target}}, or its end, to *context, and what follows
+ * from there on (the target itself included) to *tail. A chat goes through the
+ * tokenizer's format; its special tokens are then to be recognised when encoding; the
+ * turn that holds the target is left open. The tokenizer may be NULL when there are no
+ * messages. E_ARGUMENT for a variable without a binding. */
 int prompt_render(const prompt_template *t, const tokenizer *tokenizer,
                   const binding *bindings, size_t n, const char *target, text *context,
                   text *tail, error *err);

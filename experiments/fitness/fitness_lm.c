@@ -163,6 +163,9 @@ static int pair_score(const fitness_lm *f, const sheet *s, const results *r,
         return 0;
     case FITNESS_F1:
         return answer_f1(r->texts[p], x->targets, x->n_targets, out, err);
+    case FITNESS_HUMAN:
+    case FITNESS_MIXED:
+        return error_set(err, E_ARGUMENT, "the model cannot answer for people");
     }
     return error_set(err, E_ARGUMENT, "unknown kind of fitness %d", (int)o->kind);
 }
@@ -224,7 +227,10 @@ int fitness_lm_new(objective **out, const experiment *e, scorer *c, error *err)
     fitness_lm *f = calloc(1, sizeof *f);
     if (!f)
         return error_memory(err, sizeof *f);
-    f->base = (objective){"model", fitness_cost, fitness_measure, fitness_free};
+    f->base = (objective){.name = "model",
+                          .cost = fitness_cost,
+                          .measure = fitness_measure,
+                          .free = fitness_free};
     f->experiment = e;
     f->scorer = c;
     *out = &f->base;

@@ -35,6 +35,8 @@ typedef struct judge_options {
     const ticker *ticker;          /* NULL: none */
     const prefix *prefix;          /* before every row; NULL: none. E_ARGUMENT if it was
                                       made for another model */
+    bool people; /* a fitness that asks people is welcome: the caller joins the objective
+                    to a run (fitness_human_join). Else E_UNSUPPORTED */
 } judge_options;
 
 /* Opens e->model_path. On failure nothing is left to close. */

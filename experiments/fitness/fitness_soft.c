@@ -187,7 +187,10 @@ int fitness_soft_new(objective **out, objective *inner, const experiment *e, sco
         inner->free(inner);
         return rc;
     }
-    f->base = (objective){inner->name, soft_cost, soft_measure, soft_free};
+    f->base = (objective){.name = inner->name,
+                          .cost = soft_cost,
+                          .measure = soft_measure,
+                          .free = soft_free};
     f->inner = inner;
     f->scorer = c;
     *out = &f->base;

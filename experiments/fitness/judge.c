@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fitness_human.h"
 #include "fitness_soft.h"
 #include "propose_lm.h"
 
@@ -31,6 +32,20 @@ static int use_prefix(judge *j, const experiment *e, const prefix *p, error *err
     return scorer_use_prefix(j->scorer, &view, err);
 }
 
+static int open_objective(judge *j, const experiment *e, const judge_options *options,
+                          error *err)
+{
+    if (!experiment_asks_people(e))
+        return fitness_lm_new(&j->objective, e, j->scorer, err);
+    if (!options->people)
+        return error_set(err, E_UNSUPPORTED,
+                         "%s is judged by people, whom only a run of lamarck evolve can "
+                         "ask; --set fitness.kind=logprob (or accuracy, exact, f1) lets "
+                         "the model judge, where the rows have targets",
+                         e->path);
+    return fitness_human_new(&j->objective, e, j->scorer, options->interrupt, err);
+}
+
 static int open_parts(judge *j, const experiment *e, const judge_options *options,
                       error *err)
 {
@@ -48,7 +63,7 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
     TRY(scorer_open(&j->scorer, j->model, j->session, &scoring, err));
     if (options->prefix)
         TRY(use_prefix(j, e, options->prefix, err));
-    TRY(fitness_lm_new(&j->objective, e, j->scorer, err));
+    TRY(open_objective(j, e, options, err));
     if (experiment_soft_gene(e) < e->spec.n_genes) {
         objective *inner = j->objective;
         j->objective = NULL;

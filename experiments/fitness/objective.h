@@ -37,6 +37,15 @@ typedef struct paid_proposer {
     void (*free)(struct paid_proposer *p); /* releases p itself too */
 } paid_proposer;
 
+/* Where an objective stands that waits for people. */
+typedef struct people_state {
+    bool waiting, simulated;
+    size_t asked, missing; /* of the batch at hand: answers that are wanted in all, and
+                              that are not there yet */
+    size_t ratings, raters, excluded; /* so far, of all steps */
+    double cents;                     /* spent: ratings times what one costs */
+} people_state;
+
 typedef struct objective objective;
 struct objective {
     const char *name;
@@ -51,7 +60,10 @@ struct objective {
      * store before this returns. PENDING measurements charge nothing until they are
      * answered. */
     int (*measure)(objective *o, measurement *batch, size_t n, expense *out, error *err);
-    void (*free)(objective *o); /* releases o itself too */
+    void (*free)(objective *o);    /* releases o itself too */
+    const people_state *people;    /* NULL: it asks nobody. Borrowed for its life */
+    void (*notice)(void *context); /* called when `people` has changed, NULL: nobody */
+    void *notice_context;          /* looks; both belong to who runs it */
 };
 
 #endif

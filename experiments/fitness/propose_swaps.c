@@ -134,15 +134,15 @@ static int ask_promises(propose_lm *q, const gene_rows *r, text *out, error *err
                              MOST_OFFERS, r->which);
     if (rc == 0)
         rc = text_add(&name, r->gene.s, r->gene.n, err);
-    scorer_question question = {.name = text_string(&name),
-                                .rows = r->rows.rows,
-                                .n = r->rows.n,
-                                .tokens = tokens,
-                                .compute = compute_promises,
-                                .context = &c};
+    scorer_question asked = {.name = text_string(&name),
+                             .rows = r->rows.rows,
+                             .n = r->rows.n,
+                             .tokens = tokens,
+                             .compute = compute_promises,
+                             .context = &c};
     uint64_t left = spent < q->base.allowance ? q->base.allowance - spent : 0;
     if (rc == 0)
-        rc = scorer_remember(q->scorer, &question, left, out, &q->base.spent, err);
+        rc = scorer_remember(q->scorer, &asked, left, out, &q->base.spent, err);
     text_free(&name);
     return rc;
 }

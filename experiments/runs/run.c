@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../fitness/fitness_human.h"
 #include "../fitness/fitness_lm.h"
 #include "run_loop.h"
 
@@ -65,12 +66,15 @@ static int probe_pace(const experiment *e, const judge *j, double *pace, error *
 {
     scorer *forgetful;
     objective *o;
+    experiment same = *e;
     *pace = 0;
+    if (experiment_asks_people(e))
+        same.fitness.kind = FITNESS_EXACT; /* the same texts, and nobody is asked */
     TRY(scorer_open(&forgetful, j->model, j->session,
                     &(scorer_options){.overflow = e->overflow}, err));
-    int rc = fitness_lm_new(&o, e, forgetful, err);
+    int rc = fitness_lm_new(&o, &same, forgetful, err);
     if (rc == 0) {
-        rc = probe_examples(e, o, pace, err);
+        rc = probe_examples(&same, o, pace, err);
         o->free(o);
     }
     scorer_close(forgetful);
@@ -122,6 +126,8 @@ static int start(const experiment *e, judge *j, const char *dir, ticker *t,
     TRY(store_open(&s, dir, true, err));
     scorer_use_store(j->scorer, s);
     int rc = begin(e, j, s, id, err);
+    if (rc == 0 && experiment_asks_people(e))
+        rc = fitness_human_join(j->objective, s, dir, *id, err);
     if (rc == 0)
         rc = loop(e, j, s, *id, t, options, err);
     scorer_use_store(j->scorer, NULL);
@@ -134,7 +140,8 @@ int run_start(const experiment *e, const char *dir, const run_options *options,
 {
     judge j;
     ticker t = {0};
-    judge_options how = {.interrupt = interrupt_of(options), .ticker = &t};
+    judge_options how = {
+        .interrupt = interrupt_of(options), .ticker = &t, .people = true};
     TRY(judge_open(&j, e, &how, err));
     int rc = start(e, &j, dir, &t, options, id, err);
     judge_close(&j);
@@ -143,7 +150,8 @@ int run_start(const experiment *e, const char *dir, const run_options *options,
 
 /* The numbers are remembered under the backend that the run began with, so that what was
  * measured then is found again even if this machine would round otherwise. */
-static int go_on(store *s, const run_record *r, const run_options *options, error *err)
+static int go_on(store *s, const char *dir, const run_record *r,
+                 const run_options *options, error *err)
 {
     experiment *e = NULL;
     judge j;
@@ -153,10 +161,14 @@ static int go_on(store *s, const run_record *r, const run_options *options, erro
                          .model_hash = r->model_hash,
                          .backend = r->backend,
                          .interrupt = interrupt_of(options),
-                         .ticker = &t};
+                         .ticker = &t,
+                         .people = true};
     int rc = judge_open(&j, e, &how, err);
     if (rc == 0) {
-        rc = loop(e, &j, s, r->id, &t, options, err);
+        if (experiment_asks_people(e))
+            rc = fitness_human_join(j.objective, s, dir, r->id, err);
+        if (rc == 0)
+            rc = loop(e, &j, s, r->id, &t, options, err);
         judge_close(&j);
     }
     experiment_free(e);
@@ -182,7 +194,7 @@ static int resume(store *s, const char *dir, uint64_t id, const run_options *opt
                        "prefix --resume %s'",
                        (unsigned long long)id, dir, dir);
     else if (r->status != RUN_FINISHED)
-        rc = go_on(s, r, options, err);
+        rc = go_on(s, dir, r, options, err);
     run_record_free(r);
     *done_id = id;
     return rc;
@@ -230,12 +242,20 @@ static void foretell(const experiment *e, double pace, const expense *first,
         out->evaluations = e->budget.evaluations;
 }
 
+/* Where only tokens are limited, evaluations follow from what the first ones take. */
+static void foretell_people(const experiment *e, run_estimate *out)
+{
+    out->ratings = fitness_human_ratings(e, out->evaluations);
+    out->cents = (double)out->ratings * e->people.cents;
+    out->people_seconds = (double)out->ratings * e->people.rating_seconds;
+}
+
 int run_dry(const experiment *e, run_estimate *out, error *err)
 {
     judge j;
     double pace = 0;
     expense first = {0}, last = {0};
-    TRY(judge_open(&j, e, &(judge_options){0}, err));
+    TRY(judge_open(&j, e, &(judge_options){.people = true}, err));
     int rc = fitness_lm_check_seeds(e, j.model, err);
     if (rc == 0)
         rc = probe_pace(e, &j, &pace, err);
@@ -244,5 +264,7 @@ int run_dry(const experiment *e, run_estimate *out, error *err)
     judge_close(&j);
     if (rc == 0)
         foretell(e, pace, &first, &last, out);
+    if (rc == 0 && experiment_asks_people(e))
+        foretell_people(e, out);
     return rc;
 }

@@ -5,6 +5,7 @@
 #define LAMARCK_EXPERIMENTS_RUNS_RUN_H
 
 #include "../definition/experiment.h"
+#include "../fitness/objective.h"
 #include "../store/store.h"
 
 /* What a watcher sees; all pointers borrowed for the call. */
@@ -16,6 +17,7 @@ typedef struct run_progress {
     const char *best_prompt;    /* as a person reads it; NULL before the first */
     double seconds;
     double tokens_per_second;
+    const people_state *people; /* NULL: nobody is asked */
 } run_progress;
 
 typedef struct run_options {
@@ -42,6 +44,8 @@ typedef struct run_estimate {
     uint64_t tokens, evaluations; /* at most: the budget, or what the search would ask */
     uint64_t first_generation_tokens, finish_tokens;
     double tokens_per_second, seconds;
+    uint64_t ratings; /* asked of people, at most; 0 where nobody is asked */
+    double cents, people_seconds;
 } run_estimate;
 int run_dry(const experiment *e, run_estimate *out, error *err);
 

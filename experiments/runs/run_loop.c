@@ -52,7 +52,8 @@ static void show(void *context)
                       .best_prompt =
                           r->has_point ? text_string(&r->recorder.prompt) : NULL,
                       .seconds = deadline_elapsed(&r->deadline),
-                      .tokens_per_second = ledger_pace(&r->ledger)};
+                      .tokens_per_second = ledger_pace(&r->ledger),
+                      .people = r->parts->objective->people};
     if (in_finish(r))
         p.search = NULL;
     r->options->watch(r->options->context, &p);
@@ -417,6 +418,8 @@ int run_loop(const run_parts *parts, const run_options *options, error *err)
     deadline_open(&r.deadline, &r.ledger, parts->clock);
     if (parts->ticker)
         *parts->ticker = (ticker){tick, &r};
+    parts->objective->notice = show;
+    parts->objective->notice_context = &r;
     history_point first;
     int rc = store_get_history(parts->store, parts->id, 0, &first, err);
     if (rc == 1)
@@ -435,6 +438,7 @@ int run_loop(const run_parts *parts, const run_options *options, error *err)
                 NULL);
     if (parts->ticker)
         *parts->ticker = (ticker){0};
+    parts->objective->notice = NULL;
     recorder_free(&r.recorder);
     finish_free(&r.finish);
     search_free(r.search);

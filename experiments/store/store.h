@@ -130,6 +130,7 @@ typedef struct verdict {
 void verdict_free(verdict *v);
 
 typedef struct training_record training_record;
+typedef struct people_record people_record;
 
 typedef struct run_record {
     uint64_t id, seed;
@@ -148,6 +149,8 @@ typedef struct run_record {
     spend spent[N_PURPOSES]; /* totals at the end */
     double seconds;
     training_record *training; /* of `lamarck prefix`, see training.h; NULL: a search */
+    people_record *people; /* who judged, see people.h; NULL: the model alone, or nobody
+                              looked (people_look) */
 } run_record;
 
 /* Everything about a run for show, export and report. id 0: the latest. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "people.h"
 #include "store_sql.h"
 
 int store_run_ids(store *s, uint64_t **ids, size_t *n, error *err)
@@ -365,5 +366,6 @@ void run_record_free(run_record *r)
     free(r->history);
     verdict_free(&r->verdict);
     training_record_free(r->training);
+    people_record_free(r->people);
     free(r);
 }

@@ -1,12 +1,13 @@
 /* The block and the lines. */
 #include "live.h"
+#include "people.h"
 #include "summary.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    FIXED_LINES = 6, /* the most that stand above the prompt */
+    FIXED_LINES = 7, /* the most that stand above the prompt */
     MOST_PROMPT_LINES = 12,
 };
 
@@ -62,6 +63,34 @@ out:
     return rc;
 }
 
+/* Who is asked, and what is still missing before the step is decided. */
+static int people_line(const people_state *p, text *out, error *err)
+{
+    TRY(text_add_string(out, p->simulated ? "SIMULATED raters: " : "people: ", err));
+    if (p->missing)
+        TRY(text_add_format(out, err, "%zu of %zu answers missing   ", p->missing,
+                            p->asked));
+    TRY(summary_count(out, p->ratings, err));
+    TRY(text_add_format(out, err, " ratings by %zu raters", p->raters));
+    if (p->excluded)
+        TRY(text_add_format(out, err, " (%zu excluded)", p->excluded));
+    if (p->cents > 0) {
+        TRY(text_add_string(out, "   cost ", err));
+        TRY(people_money(out, p->cents, err));
+    }
+    return 0;
+}
+
+static int add_people(block *b, const people_state *p)
+{
+    text line = {0};
+    int rc = people_line(p, &line, b->err);
+    if (rc == 0)
+        rc = block_line(b, p->waiting ? STYLE_BOLD : STYLE_PLAIN, line.s);
+    text_free(&line);
+    return rc;
+}
+
 /* The best prompt, as many lines of it as there is room for. */
 static int add_prompt(block *b, const char *prompt)
 {
@@ -86,6 +115,8 @@ int live_block(screen *s, const terminal *t, const run_progress *p, text *out, e
     text_free(&head);
     if (rc == 0 && p->point)
         rc = add_numbers(&b, p);
+    if (rc == 0 && p->people)
+        rc = add_people(&b, p->people);
     if (rc == 0 && p->best_prompt)
         rc = add_prompt(&b, p->best_prompt);
     return rc;
@@ -95,6 +126,11 @@ int live_block(screen *s, const terminal *t, const run_progress *p, text *out, e
 
 int live_line(const run_progress *p, text *out, error *err)
 {
+    if (p->people && p->people->waiting) {
+        TRY(text_add_format(out, err, "%s   ", p->stage));
+        TRY(people_line(p->people, out, err));
+        return text_add_string(out, "\n", err);
+    }
     if (!p->point)
         return text_add_format(out, err, "%s\n", stage_words(p->stage));
     const history_point *h = p->point;
@@ -121,5 +157,7 @@ void live_watch(void *context, const run_progress *p)
 {
     screen *s = context;
     bool news = screen_is_news(s, p->point ? p->point->step : 0, p->stage);
+    if (p->people && p->people->waiting) /* every look at the crowd would be one */
+        news = news || p->people->missing == p->people->asked;
     screen_show(s, news, p, draw, tell);
 }

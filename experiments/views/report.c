@@ -1,6 +1,7 @@
 /* The report's frame: head, verdict, the two prompts, and the order of the sections. */
 #include "report.h"
 #include "../../rater/html.h"
+#include "people.h"
 #include "plot.h"
 #include "report_parts.h"
 #include "summary.h"
@@ -148,6 +149,15 @@ static const char *badge(const run_record *r)
     return "<span class=\"badge\">not shown to be better</span>";
 }
 
+static void put_paragraph(page *p, const text *t)
+{
+    if (!t->n)
+        return;
+    put(p, "<p>");
+    put_text(p, t->s);
+    put(p, "</p>");
+}
+
 static void put_verdict(page *p, const run_record *r)
 {
     put(p, "<section class=\"card\">");
@@ -161,11 +171,11 @@ static void put_verdict(page *p, const run_record *r)
     put(p, "</p>");
     if (p->rc == 0)
         p->rc = summary_bare_sentence(r, &sentence, p->err);
-    if (sentence.n) {
-        put(p, "<p>");
-        put_text(p, text_string(&sentence));
-        put(p, "</p>");
-    }
+    put_paragraph(p, &sentence);
+    text_clear(&sentence);
+    if (p->rc == 0)
+        p->rc = people_sentence(r, &sentence, p->err);
+    put_paragraph(p, &sentence);
     text_free(&sentence);
     if (r->has_verdict) {
         const verdict *v = &r->verdict;
@@ -239,6 +249,8 @@ int report_run(const char *dir, uint64_t id, error *err)
     run_record *r = NULL;
     TRY(store_open_readonly(&s, dir, err));
     int rc = store_run_read(s, id, &r, err);
+    if (rc == 0)
+        rc = people_look(r, dir, err);
     if (rc == 0)
         rc = report_write(r, dir, err);
     run_record_free(r);

@@ -1,6 +1,7 @@
 /* Runs in words, wrapped. */
 #include "show_text.h"
 #include "curve.h"
+#include "people.h"
 #include "summary.h"
 #include "word_diff.h"
 
@@ -49,6 +50,16 @@ static int add_scored_prompt(const sheet *s, const run_record *r, const char *la
     return add_prompt(s, c->prompt, 0);
 }
 
+static int add_people(const sheet *s, const run_record *r)
+{
+    text sentence = {0};
+    int rc = people_sentence(r, &sentence, s->err);
+    if (rc == 0 && sentence.n)
+        rc = terminal_wrap(s->out, sentence.s, "", s->terminal.width, 0, s->err);
+    text_free(&sentence);
+    return rc;
+}
+
 int show_verdict(const sheet *s, const run_record *r)
 {
     text sentence = {0};
@@ -71,6 +82,7 @@ int show_verdict(const sheet *s, const run_record *r)
     const char *meaning = summary_score_meaning(r);
     if (*meaning)
         TRY(terminal_wrap(s->out, meaning, "", s->terminal.width, 0, s->err));
+    TRY(add_people(s, r));
     const verdict *v = r->has_verdict ? &r->verdict : NULL;
     uint64_t seed = summary_seed(r), best = summary_best(r);
     TRY(add_scored_prompt(s, r, "seed", seed, v ? &v->seed : NULL));

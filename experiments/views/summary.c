@@ -174,6 +174,27 @@ int summary_count(text *out, uint64_t n, error *err)
 
 /* ---- The conclusion ---- */
 
+/* Of a fitness that asks people. */
+static const char *people_meaning(const json_t *fitness, bool mixed)
+{
+    const char *ask = json_string_value(json_object_get(fitness, "ask"));
+    bool screened = json_object_get(fitness, "screen") != NULL;
+    if (mixed && !screened)
+        return "Scores weigh two things, each on a scale of 0 to 1: what people say of a "
+               "prompt's outputs, and how the model's own score compares with the seed "
+               "prompt's. Higher is better.";
+    if (ask && strcmp(ask, "scale") == 0)
+        return "Scores are where people put the outputs on the scale: 0 is its lowest "
+               "label, 1 its highest.";
+    if (ask && strcmp(ask, "accept") == 0)
+        return "Scores are the share of raters who accept an output, with one yes and "
+               "one "
+               "no added to each output's answers.";
+    return "Scores are how likely people are, by a model of their answers, to prefer a "
+           "prompt's output to the seed prompt's on the same example: 0.5 is no "
+           "difference, higher is better, and few answers keep it near 0.5.";
+}
+
 const char *summary_score_meaning(const run_record *r)
 {
     static const char *const meanings[][2] = {
@@ -197,6 +218,9 @@ const char *summary_score_meaning(const run_record *r)
         meaning = "Scores are the mean ln p per token of the right answer: 0 would be "
                   "certainty, higher is better. First choice: how often greedy decoding "
                   "would begin with it.";
+    bool mixed = kind && strcmp(kind, "mixed") == 0;
+    if (kind && (mixed || strcmp(kind, "human") == 0))
+        meaning = people_meaning(fitness, mixed);
     json_decref(setup);
     return meaning;
 }

@@ -36,7 +36,8 @@ int summary_training(const run_record *r, text *out, error *err);
 enum { TRAINING_SEED = 1, TRAINING_LEARNED, TRAINING_BARE };
 
 /* What a score of this run is: "mean ln p of the right answer; 0 would be certainty,
- * higher is better". Static; "" when the record does not say. */
+ * higher is better". Static; "" when the record does not say. What people had to do with
+ * it is said by people.h. */
 const char *summary_score_meaning(const run_record *r);
 
 /* NULL when there is none of that id. */

@@ -1,5 +1,6 @@
 /* What `show --json` prints. */
 #include "json_lines.h"
+#include "people.h"
 #include "summary.h"
 
 #include <stdlib.h>
@@ -190,14 +191,14 @@ json_t *summary_json(const run_record *r)
         run_status_name(r->status), "stop_reason", text_or_null(r->stop_reason),
         "started", text_or_null(r->started), "model_hash", text_or_null(r->model_hash),
         "backend", text_or_null(r->backend));
-    json_t *body =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seed",
-                  prompt_json(r, summary_seed(r), v ? &v->seed : NULL), "best",
-                  prompt_json(r, summary_best(r), v ? &v->best : NULL), "difference",
-                  v ? json_real_or_null(v->difference) : json_null(), "ci95", interval,
-                  "p", v ? json_real_or_null(v->p) : json_null(), "better",
-                  better_json(r), "spent", spent_json(r), "finalists", finalists_json(r),
-                  "lineage", lineage_json(r), "history", history_json(r));
+    json_t *body = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seed",
+        prompt_json(r, summary_seed(r), v ? &v->seed : NULL), "best",
+        prompt_json(r, summary_best(r), v ? &v->best : NULL), "difference",
+        v ? json_real_or_null(v->difference) : json_null(), "ci95", interval, "p",
+        v ? json_real_or_null(v->p) : json_null(), "better", better_json(r), "spent",
+        spent_json(r), "finalists", finalists_json(r), "lineage", lineage_json(r),
+        "history", history_json(r), "people", people_json(r));
     if (!head || !body || json_object_update(head, body) < 0) {
         json_decref(head);
         head = NULL;

@@ -1,0 +1,481 @@
+#include "fitness_human.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "crowd_simulated.h"
+#include "model_part.h"
+#include "panel.h"
+#include "sheet.h"
+
+typedef struct fitness_human {
+    objective base; /* first, so that one pointer is both */
+    const experiment *experiment;
+    scorer *scorer;
+    model_part *model; /* of a mixed fitness; else NULL */
+    const volatile int *interrupt;
+    people_state state;
+    store *store; /* NULL before it has joined a run */
+    crowd *crowd;
+    uint64_t run;
+} fitness_human;
+
+static void human_free(objective *o)
+{
+    fitness_human *f = (fitness_human *)o;
+    crowd_close(f->crowd);
+    model_part_close(f->model);
+    free(f);
+}
+
+/* ---- Outputs ---- */
+
+/* A batch beside which the seed answers every example of it: the last measurement. */
+typedef struct outputs {
+    measurement *of; /* n + 1 */
+    size_t n;
+    size_t *examples; /* of the seed, without repeats; owned */
+    size_t *seed_at;  /* by data row: place in those */
+    sheet sheet;
+    char **texts;
+} outputs;
+
+static void outputs_free(outputs *o)
+{
+    for (size_t i = 0; o->texts && i < o->sheet.contexts.n; i++)
+        free(o->texts[i]);
+    free(o->texts);
+    sheet_free(&o->sheet);
+    free(o->of);
+    free(o->examples);
+    free(o->seed_at);
+}
+
+static int list_outputs(const fitness_human *f, const measurement *batch, size_t n,
+                        outputs *o, error *err)
+{
+    size_t rows = f->experiment->data->n, count = 0;
+    o->n = n;
+    o->of = array_new(n + 1, sizeof *o->of);
+    o->examples = array_new(rows, sizeof *o->examples);
+    o->seed_at = array_new(rows, sizeof *o->seed_at);
+    if (!o->of || !o->examples || !o->seed_at)
+        return error_memory(err, rows * sizeof *o->examples);
+    for (size_t i = 0; i < n; i++) {
+        o->of[i] = batch[i];
+        for (size_t k = 0; k < batch[i].n; k++)
+            o->seed_at[batch[i].examples[k]] = 1;
+    }
+    for (size_t x = 0; x < rows; x++)
+        if (o->seed_at[x]) {
+            o->seed_at[x] = count;
+            o->examples[count++] = x;
+        }
+    o->of[n] = (measurement){
+        .genome = &f->experiment->seeds[0], .examples = o->examples, .n = count};
+    return 0;
+}
+
+static int outputs_new(const fitness_human *f, const measurement *batch, size_t n,
+                       outputs *o, error *err)
+{
+    sheet_maker maker = {f->experiment, model_tokenizer(scorer_model(f->scorer)),
+                         scorer_window(f->scorer)};
+    *o = (outputs){0};
+    int rc = list_outputs(f, batch, n, o, err);
+    if (rc == 0)
+        rc = sheet_new(&o->sheet, &maker, o->of, n + 1, err);
+    if (rc == 0 && o->sheet.parts[n].failed)
+        rc = error_set(err, E_LIMIT, "the seed prompt cannot answer: %s",
+                       o->sheet.parts[n].reason);
+    if (rc < 0)
+        outputs_free(o);
+    return rc;
+}
+
+/* ---- Prices ---- */
+
+static int price(const fitness_human *f, const outputs *o, expense *out, error *err)
+{
+    size_t n = o->sheet.contexts.n;
+    bool *charged = array_new(n, sizeof *charged);
+    if (!charged)
+        return error_memory(err, n);
+    *out = (expense){0};
+    int rc = scorer_price(f->scorer, o->sheet.contexts.rows, n,
+                          &f->experiment->fitness.generation, &out->tokens, charged, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        out->evaluations += charged[i];
+    free(charged);
+    return rc;
+}
+
+static int price_all(fitness_human *f, const measurement *batch, size_t n, expense *out,
+                     error *err)
+{
+    outputs said;
+    expense scored = {0};
+    TRY(outputs_new(f, batch, n, &said, err));
+    int rc = price(f, &said, out, err);
+    outputs_free(&said);
+    if (rc == 0 && f->model)
+        rc = model_part_cost(f->model, batch, n, &scored, err);
+    out->tokens += scored.tokens;
+    if (scored.evaluations > out->evaluations)
+        out->evaluations = scored.evaluations;
+    return rc;
+}
+
+static int human_cost(objective *o, const measurement *batch, size_t n, expense *out,
+                      error *err)
+{
+    return price_all((fitness_human *)o, batch, n, out, err);
+}
+
+uint64_t fitness_human_ratings(const experiment *e, uint64_t evaluations)
+{
+    uint64_t most;
+    return __builtin_mul_overflow(evaluations, (uint64_t)e->people.ratings, &most)
+               ? UINT64_MAX
+               : most;
+}
+
+/* ---- What people are asked ---- */
+
+/* Every cell, candidate by candidate; those that failed said nothing. */
+static int add_cells(const outputs *o, panel *p, error *err)
+{
+    const sheet_part *parts = o->sheet.parts;
+    for (size_t i = 0; i < o->n; i++)
+        for (size_t k = 0; !parts[i].failed && k < o->of[i].n; k++) {
+            size_t x = o->of[i].examples[k];
+            const char *said = o->texts[parts[i].first_pair + k];
+            const char *anchor = o->texts[parts[o->n].first_pair + o->seed_at[x]];
+            TRY(panel_add(p, i, x, said, anchor, err));
+        }
+    return 0;
+}
+
+static int fill_panel(const fitness_human *f, const outputs *o, panel *p, error *err)
+{
+    TRY(crowd_begin(f->crowd, err));
+    int rc = panel_new(p, f->experiment, f->crowd, err);
+    if (rc == 0)
+        rc = add_cells(o, p, err);
+    if (rc == 0)
+        return crowd_commit(f->crowd, err);
+    crowd_rollback(f->crowd);
+    return rc;
+}
+
+/* Names a decision by all that it is about: which run asked what about which outputs. */
+static int decision_key(const fitness_human *f, const panel *p, char key[SHA256_HEX],
+                        error *err)
+{
+    text t = {0};
+    int rc = text_add_format(&t, err, "people 1\nrun %llu\n%s %zu\n",
+                             (unsigned long long)f->run, p->question,
+                             f->experiment->people.ratings);
+    for (size_t k = 0; rc == 0 && k < p->n_cells; k++) {
+        const panel_cell *c = &p->cells[k];
+        rc = text_add_format(&t, err, "%zu %s %s\n", c->candidate,
+                             panel_item_at(p, c->group, c->item)->id,
+                             panel_item_at(p, c->group, c->anchor)->id);
+    }
+    if (rc == 0)
+        rc = sha256_hex(text_string(&t), t.n, key, err);
+    text_free(&t);
+    return rc;
+}
+
+/* ---- Asking ---- */
+
+/* Let all know how it stands. */
+static int update_state(fitness_human *f, size_t missing, bool waiting, error *err)
+{
+    crowd_counts c;
+    TRY(crowd_count(f->crowd, &c, err));
+    people_state *s = &f->state;
+    if (!s->waiting || s->asked < missing)
+        s->asked = missing;
+    *s = (people_state){.waiting = waiting,
+                        .simulated = c.simulated > 0,
+                        .asked = s->asked,
+                        .missing = missing,
+                        .ratings = c.ratings,
+                        .raters = c.raters,
+                        .excluded = c.excluded,
+                        .cents = (double)c.ratings * f->experiment->people.cents};
+    if (f->base.notice)
+        f->base.notice(f->base.notice_context);
+    return 0;
+}
+
+/* One transaction, so that raters see the old plan or the new one. */
+static int ask(fitness_human *f, panel *p, bool more, error *err)
+{
+    name_index open = {0};
+    TRY(crowd_begin(f->crowd, err));
+    int rc = more ? panel_ask(p, &open, err) : 0;
+    if (rc == 0)
+        rc = panel_close_others(p, &open, err);
+    if (rc == 0)
+        rc = crowd_commit(f->crowd, err);
+    else
+        crowd_rollback(f->crowd);
+    name_index_free(&open);
+    return rc;
+}
+
+static bool interrupted(const fitness_human *f)
+{
+    return f->interrupt && *f->interrupt;
+}
+
+/* 1: look again; 0: nobody waits here. */
+static int wait_for_people(const fitness_human *f, error *err)
+{
+    static const double look_seconds = 0.1; /* how soon Ctrl-C is heard */
+    double until = clock_seconds() + f->experiment->people.poll_seconds;
+    if (f->experiment->people.poll_seconds <= 0)
+        return 0;
+    while (clock_seconds() < until && !interrupted(f))
+        nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * look_seconds)}, NULL);
+    if (interrupted(f))
+        return error_set(err, E_INTERRUPTED, "stopped by the user");
+    return 1;
+}
+
+/* A quarter of what is missing at a time, so that what is asked next can follow from what
+ * was answered. */
+static int let_simulated_work(fitness_human *f, size_t missing, error *err)
+{
+    size_t given = 0, most = missing / 4 > 8 ? missing / 4 : 8;
+    if (interrupted(f))
+        return error_set(err, E_INTERRUPTED, "stopped by the user");
+    TRY(crowd_simulated_work(f->crowd, f->experiment, most < missing ? most : missing,
+                             &given, err));
+    if (given > 0)
+        return 1;
+    return error_set(err, E_LIMIT,
+                     "the simulated crowd of %zu raters has answered all that it may, "
+                     "and %zu answers are still missing: raise fitness.crowd_size, or "
+                     "lower fitness.ratings",
+                     f->experiment->people.crowd_size, missing);
+}
+
+/* 1: the answers are there, and read; 0: they are not, and nobody waits for them. */
+static int gather(fitness_human *f, panel *p, error *err)
+{
+    for (int rc = 1; rc == 1;) {
+        TRY(panel_read(p, err));
+        size_t missing = panel_missing(p);
+        if (missing == 0)
+            return 1;
+        TRY(ask(f, p, true, err));
+        TRY(update_state(f, missing, true, err));
+        rc = f->experiment->people.simulated ? let_simulated_work(f, missing, err)
+                                             : wait_for_people(f, err);
+        TRY(rc);
+    }
+    return 0;
+}
+
+/* ---- Deciding ---- */
+
+static int recall(const fitness_human *f, const char *key, const panel *p, double *scores,
+                  error *err)
+{
+    char *bytes = NULL;
+    size_t n = 0;
+    int rc = store_memo_get(f->store, key, &bytes, &n, NULL, err);
+    if (rc == 1 && n != p->n_cells * sizeof *scores)
+        rc = error_set(err, E_FORMAT,
+                       "the remembered decision %s is %zu bytes long: not ours", key, n);
+    if (rc == 1 && n)
+        memcpy(scores, bytes, n);
+    free(bytes);
+    return rc;
+}
+
+/* 1: *scores are what was decided, now or before; 0: pending. */
+static int decide(fitness_human *f, panel *p, double *scores, error *err)
+{
+    char key[SHA256_HEX];
+    TRY(decision_key(f, p, key, err));
+    int rc = recall(f, key, p, scores, err);
+    if (rc != 0)
+        return rc;
+    rc = gather(f, p, err);
+    if (rc <= 0)
+        return rc;
+    TRY(panel_scores(p, scores, err));
+    TRY(store_memo_put(f->store, key, scores, p->n_cells * sizeof *scores, err));
+    TRY(ask(f, p, false, err));
+    TRY(update_state(f, 0, false, err));
+    return 1;
+}
+
+/* ---- Measuring ---- */
+
+static void fill(const fitness_human *f, const outputs *o, const double *scores,
+                 measurement *batch, bool decided)
+{
+    const fitness_options *how = &f->experiment->fitness;
+    for (size_t i = 0, at = 0; i < o->n; i++) {
+        const sheet_part *part = &o->sheet.parts[i];
+        measurement *m = &batch[i];
+        m->penalty = how->length_weight * (double)part->prompt_tokens;
+        m->first_choice = (double)NAN;
+        m->status = part->failed ? FITNESS_FAILED
+                    : decided    ? FITNESS_DONE
+                                 : FITNESS_PENDING;
+        memcpy(m->reason, part->reason, sizeof m->reason);
+        for (size_t k = 0; m->status == FITNESS_DONE && k < m->n; k++)
+            m->scores[k] = scores[at++];
+    }
+}
+
+static int judge_outputs(fitness_human *f, const outputs *o, measurement *batch,
+                         error *err)
+{
+    panel p = {0};
+    double *scores = NULL;
+    int rc = fill_panel(f, o, &p, err);
+    if (rc == 0 && !(scores = array_new(p.n_cells, sizeof *scores)))
+        rc = error_memory(err, p.n_cells * sizeof *scores);
+    if (rc == 0)
+        rc = decide(f, &p, scores, err);
+    if (rc >= 0)
+        fill(f, o, scores, batch, rc == 1);
+    free(scores);
+    panel_free(&p);
+    return rc < 0 ? rc : 0;
+}
+
+/* Generate, and ask. */
+static int measure_people(fitness_human *f, measurement *batch, size_t n, expense *spent,
+                          error *err)
+{
+    outputs said;
+    TRY(outputs_new(f, batch, n, &said, err));
+    int rc = 0;
+    said.texts = array_new(said.sheet.contexts.n, sizeof *said.texts);
+    if (!said.texts)
+        rc = error_memory(err, said.sheet.contexts.n * sizeof *said.texts);
+    if (rc == 0)
+        rc = scorer_generate(f->scorer, said.sheet.contexts.rows, said.sheet.contexts.n,
+                             &f->experiment->fitness.generation, said.texts, spent, err);
+    if (rc == 0)
+        rc = judge_outputs(f, &said, batch, err);
+    outputs_free(&said);
+    return rc;
+}
+
+/* What people say of those whom the model leaves, weighed with what it says itself. */
+static int mix(fitness_human *f, measurement *batch, size_t n, double *of_people,
+               measurement *shown, expense *spent, error *err)
+{
+    const people_plan *p = &f->experiment->people;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (batch[i].status != FITNESS_DONE)
+            continue;
+        shown[count] = batch[i];
+        shown[count++].scores = of_people;
+        of_people += batch[i].n;
+    }
+    TRY(measure_people(f, shown, count, spent, err));
+    double weight = p->screen > 0 ? 1 : p->weight;
+    for (size_t i = 0, at = 0; i < n; i++) {
+        if (batch[i].status != FITNESS_DONE)
+            continue;
+        const measurement *m = &shown[at++];
+        batch[i].status = m->status;
+        batch[i].penalty = m->penalty;
+        memcpy(batch[i].reason, m->reason, sizeof m->reason);
+        for (size_t k = 0; m->status == FITNESS_DONE && k < m->n; k++)
+            batch[i].scores[k] =
+                weight * m->scores[k] + (1 - weight) * batch[i].scores[k];
+    }
+    return 0;
+}
+
+static int measure_mixed(fitness_human *f, measurement *batch, size_t n, expense *spent,
+                         error *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += batch[i].n;
+    double *of_people = array_new(total, sizeof *of_people);
+    measurement *shown = array_new(n, sizeof *shown);
+    int rc = of_people && shown ? 0 : error_memory(err, total * sizeof *of_people);
+    if (rc == 0)
+        rc = model_part_measure(f->model, batch, n, spent, err);
+    if (rc == 0)
+        rc = model_part_screen(f->model, batch, n, err);
+    if (rc == 0)
+        rc = mix(f, batch, n, of_people, shown, spent, err);
+    free(of_people);
+    free(shown);
+    return rc;
+}
+
+static int human_measure(objective *o, measurement *batch, size_t n, expense *out,
+                         error *err)
+{
+    fitness_human *f = (fitness_human *)o;
+    expense most = {0}, spent = {0};
+    if (!f->crowd)
+        return error_set(err, E_ARGUMENT, "nobody can be asked before the run exists");
+    TRY(price_all(f, batch, n, &most, err)); /* before anything of it is paid */
+    TRY(f->model ? measure_mixed(f, batch, n, &spent, err)
+                 : measure_people(f, batch, n, &spent, err));
+    spent.evaluations = most.evaluations;
+    *out = spent;
+    return 0;
+}
+
+/* ---- Life ---- */
+
+int fitness_human_new(objective **out, const experiment *e, scorer *c,
+                      const volatile int *interrupt, error *err)
+{
+    fitness_human *f = calloc(1, sizeof *f);
+    if (!f)
+        return error_memory(err, sizeof *f);
+    f->base = (objective){.name = "people",
+                          .cost = human_cost,
+                          .measure = human_measure,
+                          .free = human_free,
+                          .people = &f->state};
+    f->experiment = e;
+    f->scorer = c;
+    f->interrupt = interrupt;
+    f->state.simulated = e->people.simulated;
+    if (e->fitness.kind == FITNESS_MIXED) {
+        int rc = model_part_open(&f->model, e, c, err);
+        if (rc < 0) {
+            free(f);
+            return rc;
+        }
+    }
+    *out = &f->base;
+    return 0;
+}
+
+int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id, error *err)
+{
+    fitness_human *f = (fitness_human *)o;
+    text path = {0};
+    TRY(text_add_format(&path, err, "%s/lamarck.sqlite", dir));
+    int rc = crowd_open(&f->crowd, path.s, err);
+    text_free(&path);
+    TRY(rc);
+    f->store = s;
+    f->run = id;
+    TRY(crowd_set_rules(f->crowd, &f->experiment->people.rules, err));
+    return crowd_set_open(f->crowd, true, err);
+}
