@@ -11,7 +11,7 @@
 
 static const char usage[] =
     "usage: lamarck evolve FILE.yaml [options]\n"
-    "       lamarck evolve --resume DIR [--json]\n"
+    "       lamarck evolve --resume DIR [--poll SECONDS] [--json]\n"
     "\n"
     "Searches for a better prompt as the experiment file says, and ends with a verdict:\n"
     "whether the best prompt beats the one you started from, on examples that no prompt\n"
@@ -29,6 +29,9 @@ static const char usage[] =
     "  --dry-run          check everything, tell what it would cost, start nothing\n"
     "  --resume DIR       go on with the latest unfinished run of DIR\n"
     "  --run ID           with --resume: with this run of DIR\n"
+    "  --poll SECONDS     where people judge: stay, and look for their answers so "
+    "often.\n"
+    "                     Without it the run ends while it waits, and --resume looks\n"
     "  --json             print the result as `lamarck show --json` does\n"
     "\n"
     "Progress goes to standard error. Ctrl-C stops at once and keeps everything; a "
@@ -37,13 +40,24 @@ static const char usage[] =
 
 /* ---- What is asked ---- */
 
-static int parse(int argc, char **argv, run_request *q, error *err)
+static int check_poll(double seconds, error *err)
 {
-    const option options[] = {RUN_OPTIONS(*q)};
+    if (seconds > 0 && seconds <= 86400)
+        return 0;
+    return error_set(err, E_USAGE, "--poll is %g: give the seconds, up to 86400",
+                     seconds);
+}
+
+static int parse(int argc, char **argv, run_request *q, double *poll, error *err)
+{
+    bool polls = false;
+    const option options[] = {{"poll", OPTION_REAL, poll, &polls, NULL}, RUN_OPTIONS(*q)};
     size_t n;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"FILE.yaml", 0, 1}, &n, err));
     q->file = n ? argv[1] : NULL;
+    if (polls)
+        TRY(check_poll(*poll, err));
     return run_request_check(q, err);
 }
 
@@ -104,12 +118,12 @@ out:
     return rc;
 }
 
-static int start(run_request *q, error *err)
+static int start(run_request *q, double poll, error *err)
 {
     experiment *e = NULL;
     TRY(run_request_load(q, &e, err));
     screen s = {0};
-    run_options options = {live_watch, &s, &command_interrupted};
+    run_options options = {live_watch, &s, &command_interrupted, poll};
     uint64_t id = 0;
     text dir = {0};
     int rc;
@@ -126,14 +140,14 @@ out:
     return rc;
 }
 
-static int go_on(const run_request *q, error *err)
+static int go_on(const run_request *q, double poll, error *err)
 {
     bool done = false;
     TRY(run_request_nothing_left(q, &done, err));
     if (done)
         return 0;
     screen s = {0};
-    run_options options = {live_watch, &s, &command_interrupted};
+    run_options options = {live_watch, &s, &command_interrupted, poll};
     uint64_t id = q->run;
     int rc = run_resume(q->resume, q->run, &options, &id, err);
     return run_request_end(q, rc, q->resume, id, err);
@@ -142,9 +156,10 @@ static int go_on(const run_request *q, error *err)
 static int run(int argc, char **argv, error *err)
 {
     run_request q = {.command = "evolve"};
-    int rc = parse(argc, argv, &q, err);
+    double poll = 0;
+    int rc = parse(argc, argv, &q, &poll, err);
     if (rc == 0)
-        rc = q.resume ? go_on(&q, err) : start(&q, err);
+        rc = q.resume ? go_on(&q, poll, err) : start(&q, poll, err);
     run_request_free(&q);
     return rc;
 }

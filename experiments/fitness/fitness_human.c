@@ -20,6 +20,7 @@ typedef struct fitness_human {
     store *store; /* NULL before it has joined a run */
     crowd *crowd;
     uint64_t run;
+    double poll_seconds;
 } fitness_human;
 
 static void human_free(objective *o)
@@ -238,8 +239,8 @@ static bool interrupted(const fitness_human *f)
 static int wait_for_people(const fitness_human *f, error *err)
 {
     static const double look_seconds = 0.1; /* how soon Ctrl-C is heard */
-    double until = clock_seconds() + f->experiment->people.poll_seconds;
-    if (f->experiment->people.poll_seconds <= 0)
+    double until = clock_seconds() + f->poll_seconds;
+    if (f->poll_seconds <= 0)
         return 0;
     while (clock_seconds() < until && !interrupted(f))
         nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * look_seconds)}, NULL);
@@ -466,7 +467,8 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
     return 0;
 }
 
-int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id, error *err)
+int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
+                       double poll_seconds, error *err)
 {
     fitness_human *f = (fitness_human *)o;
     text path = {0};
@@ -476,6 +478,8 @@ int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id, err
     TRY(rc);
     f->store = s;
     f->run = id;
+    f->poll_seconds =
+        poll_seconds > 0 ? poll_seconds : f->experiment->people.poll_seconds;
     TRY(crowd_set_rules(f->crowd, &f->experiment->people.rules, err));
     return crowd_set_open(f->crowd, true, err);
 }

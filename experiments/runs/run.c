@@ -83,6 +83,20 @@ static int probe_pace(const experiment *e, const judge *j, double *pace, error *
 
 /* ---- Running ---- */
 
+/* Where people judge, the objective is to know the run whose crowd it asks. */
+static int join(const experiment *e, judge *j, store *s, const char *dir, uint64_t id,
+                const run_options *options, error *err)
+{
+    double poll = options ? options->poll_seconds : 0;
+    if (experiment_asks_people(e))
+        return fitness_human_join(j->objective, s, dir, id, poll, err);
+    if (poll > 0)
+        return error_set(err, E_ARGUMENT,
+                         "there is nothing to wait for: %s is judged by the model",
+                         e->path);
+    return 0;
+}
+
 static int loop(const experiment *e, judge *j, store *s, uint64_t id, ticker *t,
                 const run_options *options, error *err)
 {
@@ -126,8 +140,8 @@ static int start(const experiment *e, judge *j, const char *dir, ticker *t,
     TRY(store_open(&s, dir, true, err));
     scorer_use_store(j->scorer, s);
     int rc = begin(e, j, s, id, err);
-    if (rc == 0 && experiment_asks_people(e))
-        rc = fitness_human_join(j->objective, s, dir, *id, err);
+    if (rc == 0)
+        rc = join(e, j, s, dir, *id, options, err);
     if (rc == 0)
         rc = loop(e, j, s, *id, t, options, err);
     scorer_use_store(j->scorer, NULL);
@@ -165,8 +179,7 @@ static int go_on(store *s, const char *dir, const run_record *r,
                          .people = true};
     int rc = judge_open(&j, e, &how, err);
     if (rc == 0) {
-        if (experiment_asks_people(e))
-            rc = fitness_human_join(j.objective, s, dir, r->id, err);
+        rc = join(e, &j, s, dir, r->id, options, err);
         if (rc == 0)
             rc = loop(e, &j, s, r->id, &t, options, err);
         judge_close(&j);

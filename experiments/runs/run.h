@@ -24,6 +24,8 @@ typedef struct run_options {
     void (*watch)(void *context, const run_progress *p); /* NULL: nobody */
     void *context;
     const volatile int *interrupt; /* set by a signal: stop soon, keep everything */
+    double poll_seconds; /* where people judge: stay, and look for answers so often; 0: as
+                            the experiment says. E_ARGUMENT where the model judges */
 } run_options;
 
 /* Start: a new run in `dir`, which is not touched before everything that can be known to
