@@ -33,6 +33,8 @@ void crowd_rollback(crowd *c);
 
 /* ---- What is asked ---- */
 
+enum { MAX_OUTPUTS = 4, MAX_LABELS = 11 };
+
 typedef enum question_kind {
     QUESTION_COMPARE, /* which of two outputs */
     QUESTION_BEST,    /* the best of four */
@@ -49,7 +51,7 @@ typedef struct question {
     bool ties;          /* COMPARE, BEST: "no difference" is an answer */
     char *text;         /* "Which name suits the dream better?" */
     char *instructions; /* shown before the first task; "" if none */
-    char **labels;      /* SCALE: lowest first, 2 to 11 */
+    char **labels;      /* SCALE: lowest first, 2 to MAX_LABELS */
     size_t n_labels;
 } question;
 void question_free(question *q); /* what it owns, not q itself */
@@ -61,6 +63,9 @@ int crowd_put_output(crowd *c, const char *context, const char *output,
 /* 1, or 0 when there is none of this id. Texts are new; NULL: not wanted. */
 int crowd_question(crowd *c, const char *id, question *out, error *err);
 int crowd_output(crowd *c, const char *id, char **context, char **output, error *err);
+/* The sorted ids of the outputs of a task; their number, or 0 when there is no task. */
+int crowd_task_outputs(crowd *c, const char *id, char outputs[MAX_OUTPUTS][SHA256_HEX],
+                       error *err);
 
 /* A task to be put; borrowed. */
 typedef struct task_request {
@@ -124,7 +129,7 @@ int crowd_rules(crowd *c, quality_rules *rules, error *err);
 
 /* ---- Asking ---- */
 
-enum { ASSIGNMENT_TOKEN = 44, MAX_OUTPUTS = 4 };
+enum { ASSIGNMENT_TOKEN = 44 };
 
 typedef struct assignment {
     char token[ASSIGNMENT_TOKEN]; /* unguessable; names it from now on */

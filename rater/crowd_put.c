@@ -2,6 +2,7 @@
 #include "crowd.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +43,6 @@ static int hash_strings(const char *const *s, size_t n, char id[SHA256_HEX], err
 }
 
 /* ---- Questions ---- */
-
-enum { MAX_LABELS = 11 };
 
 static int check_question(const question *q, error *err)
 {
@@ -359,6 +358,25 @@ int crowd_put_task(crowd *c, const task_request *r, char id[SHA256_HEX], error *
     if (rc == 0)
         memcpy(id, t.id, sizeof t.id);
     return rc;
+}
+
+int crowd_task_outputs(crowd *c, const char *id, char outputs[MAX_OUTPUTS][SHA256_HEX],
+                       error *err)
+{
+    sqlite3_stmt *q;
+    TRY(sql_query(&c->file, CROWD_TASK_OUTPUTS, &q, err, "s", id));
+    int rc = sql_next(&c->file, q, "read a task", err);
+    if (rc <= 0)
+        return rc;
+    int n = sqlite3_column_int(q, 0);
+    for (int i = 0; i < n && i < MAX_OUTPUTS; i++) {
+        const char *output = (const char *)sqlite3_column_text(q, 1 + i);
+        snprintf(outputs[i], SHA256_HEX, "%s", output ? output : "");
+    }
+    sql_done(q);
+    return n >= 1 && n <= MAX_OUTPUTS
+               ? n
+               : error_set(err, E_FORMAT, "%s: task %.12s… is damaged", c->path, id);
 }
 
 int crowd_close_task(crowd *c, const char *id, error *err)

@@ -13,9 +13,7 @@ typedef struct gathering {
     ratings *values, *votes;
 } gathering;
 
-enum { RATER_LABEL = 256 }; /* the longest source, a colon, NAME_LIMIT_BYTES */
-
-static void rater_label(char out[RATER_LABEL], rater_source source, const char *name)
+void rater_label(char out[RATER_LABEL], rater_source source, const char *name)
 {
     bool known = (unsigned)source < N_RATER_SOURCES;
     snprintf(out, RATER_LABEL, "%s:%s", known ? rater_source_names[source] : "?", name);

@@ -10,6 +10,10 @@
 #include "crowd.h"
 #include "ratings.h"
 
+/* "SOURCE:NAME". */
+enum { RATER_LABEL = 256 }; /* the longest source, a colon, the longest name */
+void rater_label(char out[RATER_LABEL], rater_source source, const char *name);
+
 /* Which ratings. */
 typedef struct crowd_choice {
     const char *question; /* id; NULL: of all questions */

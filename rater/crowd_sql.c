@@ -174,6 +174,8 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
     [CROWD_TASK_CLOSE] = "UPDATE crowd_task SET closed = 1 WHERE id = ? AND closed = 0",
     [CROWD_TASKS_CLOSE] = "UPDATE crowd_task SET closed = 1 WHERE closed = 0",
     [CROWD_TASK_FIND] = "SELECT n, n_outputs, gold IS NULL FROM crowd_task WHERE id = ?",
+    [CROWD_TASK_OUTPUTS] = "SELECT n_outputs, output1, output2, output3, output4"
+                           " FROM crowd_task WHERE id = ?",
     [CROWD_RATER_PUT] = "INSERT OR IGNORE INTO crowd_rater (source, name, since)"
                         " VALUES (?, ?, ?)",
     [CROWD_RATER_FIND] = "SELECT id FROM crowd_rater WHERE source = ? AND name = ?",

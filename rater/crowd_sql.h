@@ -30,6 +30,7 @@ typedef enum crowd_statement {
     CROWD_TASK_CLOSE,
     CROWD_TASKS_CLOSE,
     CROWD_TASK_FIND,
+    CROWD_TASK_OUTPUTS,
     CROWD_RATER_PUT,
     CROWD_RATER_FIND,
     CROWD_RATER_GET,

@@ -1,20 +1,26 @@
 /* lamarck rate: what people said. Its own subcommands, each a struct command. */
 #include "rate_aggregate.h"
+#include "rate_crowd.h"
 #include "rate_mturk.h"
 #include "rate_serve.h"
 
 #include <string.h>
 
-static const command *const subcommands[] = {&rate_aggregate, &rate_serve, &rate_mturk,
-                                             NULL};
+static const command *const subcommands[] = {
+    &rate_serve,     &rate_invite, &rate_status, &rate_mturk,
+    &rate_aggregate, &rate_export, &rate_import, NULL};
 
 static const char usage[] =
     "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
     "\n"
     "People as a measuring instrument.\n"
+    "  invite     links of their own for raters of a run\n"
+    "  status     how a run's crowd stands: counts, agreement, raters\n"
     "  aggregate  one number or label per item from anybody's ratings\n"
-    "  serve      the page on which people rate, and its API\n"
     "  mturk      workers of Amazon Mechanical Turk: post, collect, approve, expire\n"
+    "  serve      the page on which people rate, and its API\n"
+    "  export     a run's tasks and ratings as CSV or JSON Lines\n"
+    "  import     tasks and ratings into a run\n"
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
 

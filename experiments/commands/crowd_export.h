@@ -1,0 +1,13 @@
+/* A crowd's tasks and ratings as CSV (RFC 4180) or JSON Lines, in the form that
+ * crowd_import.h reads: importing what was exported gives the same crowd again. Ratings
+ * have the columns of the page's /api/v1/export, and the key. */
+#ifndef LAMARCK_EXPERIMENTS_COMMANDS_CROWD_EXPORT_H
+#define LAMARCK_EXPERIMENTS_COMMANDS_CROWD_EXPORT_H
+
+#include "../../rater/crowd.h"
+
+/* Append to *out. */
+int crowd_export_tasks(crowd *c, bool csv, text *out, error *err);
+int crowd_export_ratings(crowd *c, bool csv, text *out, error *err);
+
+#endif

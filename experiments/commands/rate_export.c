@@ -1,0 +1,70 @@
+/* lamarck rate export: tasks and ratings of a run's crowd. */
+#include "rate_crowd.h"
+
+#include "crowd_export.h"
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: lamarck rate export RUN [--what WHAT] [--format FORMAT] [--out FILE]\n"
+    "\n"
+    "Prints what raters of the run in the folder RUN answered, or what they were asked,\n"
+    "one row each, in a form that 'lamarck rate import' reads (its help tells the\n"
+    "columns): imported into another run, it gives the same statistics.\n"
+    "\n"
+    "  --what ratings       default; withdrawn and late ones too\n"
+    "  --what tasks         with all texts\n"
+    "  --format jsonl       default\n"
+    "  --format csv         a text that a spreadsheet would take for a formula gets an\n"
+    "                       apostrophe before it, which the import takes off\n"
+    "  --out FILE           instead of standard output; whole or not at all\n";
+
+enum { WHAT_RATINGS, WHAT_TASKS };
+static const char *const whats[] = {"ratings", "tasks", NULL};
+enum { AS_JSONL, AS_CSV };
+static const char *const formats[] = {"jsonl", "csv", NULL};
+
+static int write_result(const text *out, const char *path, error *err)
+{
+    if (path)
+        return file_write(path, text_string(out), out->n, err);
+    if (fwrite(text_string(out), 1, out->n, stdout) != out->n)
+        return error_set(err, E_IO, "cannot write to standard output: %s",
+                         strerror(errno));
+    return 0;
+}
+
+static int run(int argc, char **argv, error *err)
+{
+    int what = WHAT_RATINGS, format = AS_JSONL;
+    const char *path = NULL;
+    const option options[] = {
+        {"what", OPTION_CHOICE, &what, NULL, whats},
+        {"format", OPTION_CHOICE, &format, NULL, formats},
+        {"out", OPTION_TEXT, &path, NULL, NULL},
+    };
+    size_t n;
+    crowd *c;
+    text out = {0};
+    TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
+                      &(positionals){"RUN", 1, 1}, &n, err));
+    TRY(run_crowd_open(&c, argv[1], false, err));
+    int rc = what == WHAT_TASKS ? crowd_export_tasks(c, format == AS_CSV, &out, err)
+                                : crowd_export_ratings(c, format == AS_CSV, &out, err);
+    if (rc == 0)
+        rc = write_result(&out, path, err);
+    text_free(&out);
+    crowd_close(c);
+    return rc;
+}
+
+const command rate_export = {
+    .name = "export",
+    .group = "people",
+    .summary = "tasks and ratings as CSV or JSON Lines",
+    .usage = usage,
+    .run = run,
+};
