@@ -18,6 +18,7 @@ enum {
     LOOK_AGAIN_MS = 500, /* for new tasks */
     BACK_OFF_MS = 20,    /* doubled up to BACK_OFF_MOST_MS */
     BACK_OFF_MOST_MS = 640,
+    SECONDS_PER_RATING = 7, /* about what simulated raters take */
 };
 
 typedef enum step { STEP_REGISTER, STEP_NEXT, STEP_ANSWER, STEP_GONE } step;
@@ -377,11 +378,12 @@ static int finish_request(visitor *v, CURLcode code, error *err)
     if (code != CURLE_OK || status == 503 || status == 429)
         return try_later(v, code == CURLE_OK ? "it is busy" : curl_easy_strerror(code),
                          err);
+    bool at_once = v->failures == 0;
     v->failures = 0;
     v->away_since = NAN;
     curl_easy_getinfo(v->curl, CURLINFO_TOTAL_TIME_T, &took_us);
     TRY(understand(v, status, err));
-    if (was == STEP_REGISTER)
+    if (was == STEP_REGISTER || !at_once)
         return 0;
     return latency_add(was == STEP_NEXT ? &r->asking : &r->answering,
                        (double)took_us / 1e6, err);
@@ -444,6 +446,13 @@ static int work(crowd_client *c, error *err)
     return 0;
 }
 
+/* Raters who take their time do not come all at one moment. */
+static double arrival(const client_options *o, size_t who)
+{
+    double share = (double)(seed_mix(o->seed, who) >> 11) / 9007199254740992;
+    return o->speed > 0 ? share * SECONDS_PER_RATING / o->speed : 0;
+}
+
 static int open_client(crowd_client *c, error *err)
 {
     const client_options *o = c->o;
@@ -457,7 +466,7 @@ static int open_client(crowd_client *c, error *err)
     double now = clock_seconds();
     for (; c->n_here < o->n_raters; c->n_here++) {
         visitor *v = &c->visitors[c->n_here];
-        *v = (visitor){.of = c, .who = c->n_here, .due = now};
+        *v = (visitor){.of = c, .who = c->n_here, .due = now + arrival(o, c->n_here)};
         v->away_since = v->idle_since = NAN;
         simulated_rater_make(&v->is, o->seed, v->who);
         v->curl = curl_easy_init();
