@@ -2,6 +2,8 @@
 rating that the server said it had, once, and nothing else. Prints one JSON object.
 
     crowd_kills.py --raters 200 --ratings 50000 --every 500 --speed 10 [--keep DIR]
+
+With --keep a later call goes on where an earlier one ended, with new tasks.
 """
 import argparse
 import collections
@@ -31,7 +33,7 @@ def make_tasks(path, n, wanted, seed=7):
             outputs = [f"You drift {i}.{k}: " + " ".join(rng.choices(dream + WORDS, k=rng.randint(8, 60))) + "."
                        for k in range(2)]
             question = {"kind": "compare", "text": "Which dream would you rather be in?", "ties": True}
-            f.write(json.dumps({"question": question, "context": " ".join(dream) + f" {i}", "outputs": outputs,
+            f.write(json.dumps({"question": question, "context": " ".join(dream) + f" {seed}.{i}", "outputs": outputs,
                                 "wanted": wanted}) + "\n")
 
 
@@ -87,7 +89,7 @@ def main():
     p.add_argument("--every", type=int, default=500, help="ratings between kills; 0: none")
     p.add_argument("--speed", type=float, default=0)
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--keep", help="folder for run and ledger; default: a new one, removed")
+    p.add_argument("--keep", help="folder of run and ledger; default: a new one, removed")
     o = p.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = o.keep or scratch
@@ -95,13 +97,17 @@ def main():
         run, ledger = os.path.join(folder, "run"), os.path.join(folder, "ledger.csv")
         tasks = os.path.join(folder, "tasks.jsonl")
         wanted = 10
-        make_tasks(tasks, max(40, o.ratings * 3 // (2 * wanted)), wanted)
+        before = 0
+        if os.path.exists(ledger):
+            with open(ledger, "rb") as f:
+                before = f.read().count(b"\n")
+        make_tasks(tasks, max(40, o.ratings * 3 // (2 * wanted)), wanted, 7 + before)
         subprocess.run([LAMARCK, "rate", "import", run, tasks, "--what", "tasks"], check=True,
                        stdout=subprocess.DEVNULL)
         with sqlite3.connect(os.path.join(run, "lamarck.sqlite")) as db:
             # Whoever answers at random would soon be excluded, and the load with him.
             db.execute("update crowd_state set min_right = 0")
-        open(ledger, "w").close()
+        open(ledger, "a").close()
         port = free_port()
         server = Server(run, port)
         crowd = subprocess.Popen(
@@ -110,6 +116,7 @@ def main():
             stdout=subprocess.PIPE, text=True, env=dict(os.environ, LAMARCK_API_KEY=KEY))
         kills, down, lines, at, cpu = 0, [], 0, 0, 0.0
         with open(ledger, "rb") as f:
+            f.read()
             while crowd.poll() is None:
                 lines += f.read().count(b"\n")
                 if o.every and lines >= at + o.every and lines < o.ratings:
@@ -133,7 +140,7 @@ def main():
     # What was accepted just before a kill may have its answer lost, but is then sent again: in the end
     # both sides hold the same.
     fine = (report["lost"] == 0 and report["doubled"] == 0 and report["unknown_to_client"] == 0
-            and report["stored"] == report["acknowledged"] == o.ratings and report["counters_agree"]
+            and report["stored"] == report["acknowledged"] == before + o.ratings and report["counters_agree"]
             and report["integrity"] == "ok" and (not o.every or kills >= o.ratings // o.every // 2))
     report["fine"] = fine
     print(json.dumps(report))
