@@ -20,6 +20,7 @@ typedef enum http_header {
     HEADER_AUTHORIZATION,
     HEADER_IDEMPOTENCY_KEY,
     HEADER_FORWARDED_FOR, /* X-Forwarded-For */
+    HEADER_SIGNATURE,     /* Lamarck-Signature */
     N_HEADERS
 } http_header;
 extern const char *const http_header_names[N_HEADERS];
@@ -71,6 +72,7 @@ typedef struct site {
     const char *base;     /* origin and path under which the routes are, no slash at the
                              end */
     const char *api_key;  /* NULL: no API */
+    const char *webhook_secret; /* NULL: no webhook comes in */
     const char *database; /* of the run */
     bool open;            /* whoever comes may rate */
     bool mturk;           /* the pages for Mechanical Turk are there */

@@ -23,6 +23,7 @@ typedef struct server_options {
     const char *public_url; /* NULL: the address; how a proxy is called */
     const char *certificate, *secret_key; /* PEM texts; NULL: plain HTTP */
     const char *api_key;                  /* NULL: no API */
+    const char *webhook_secret;           /* NULL: no webhook comes in */
     bool open;                            /* whoever comes may rate */
     bool mturk;                           /* pages for Mechanical Turk, in its frames */
     double rater_per_minute, address_per_minute; /* requests; 0: no limit */
