@@ -120,7 +120,7 @@ def main():
             while crowd.poll() is None:
                 lines += f.read().count(b"\n")
                 if o.every and lines >= at + o.every and lines < o.ratings:
-                    at = lines
+                    at += o.every
                     began = time.monotonic()
                     server.end(signal.SIGKILL)
                     cpu += server.cpu_seconds

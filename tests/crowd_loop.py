@@ -50,6 +50,9 @@ def main():
         if not os.path.isdir(run):
             os.makedirs(run)
             sqlite3.connect(os.path.join(run, "lamarck.sqlite")).execute("vacuum")
+        else: # what is left of another crowd's work would be answered too
+            with sqlite3.connect(os.path.join(run, "lamarck.sqlite")) as db:
+                db.execute("update crowd_task set closed = 1 where closed = 0")
         before = ratings(run) if os.path.getsize(os.path.join(run, "lamarck.sqlite")) > 8192 else 0
         server = Server(run, free_port())
         crowd = subprocess.Popen([LAMARCK, "rate", "simulate", "--url", server.url, "--raters", "20", "--wait", "600",

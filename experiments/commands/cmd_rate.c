@@ -1,15 +1,16 @@
 /* lamarck rate: what people said. Its own subcommands, each a struct command. */
 #include "rate_aggregate.h"
 #include "rate_crowd.h"
+#include "rate_hook.h"
 #include "rate_mturk.h"
 #include "rate_serve.h"
 #include "rate_simulate.h"
 
 #include <string.h>
 
-static const command *const subcommands[] = {&rate_serve,  &rate_invite,    &rate_status,
-                                             &rate_mturk,  &rate_aggregate, &rate_export,
-                                             &rate_import, &rate_simulate,  NULL};
+static const command *const subcommands[] = {
+    &rate_serve,  &rate_invite, &rate_status, &rate_mturk,    &rate_aggregate,
+    &rate_export, &rate_import, &rate_hook,   &rate_simulate, NULL};
 
 static const char usage[] =
     "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
@@ -22,6 +23,7 @@ static const char usage[] =
     "  serve      the page on which people rate, and its API\n"
     "  export     a run's tasks and ratings as CSV or JSON Lines\n"
     "  import     tasks and ratings into a run\n"
+    "  hook       webhooks to any other crowd: a signed POST per task\n"
     "  simulate   a simulated crowd at a server's API\n"
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
