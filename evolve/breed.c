@@ -371,6 +371,65 @@ int breed_far(search *s, const record *who, record **out, error *err)
     return breed_new(s, make_far, who, out, err);
 }
 
+/* ---- Guests ---- */
+
+enum { GUESTS = 4 };
+
+/* The text gene whose turn it is, or n_genes where there is none. */
+static size_t guest_gene(const genome_spec *spec, size_t round)
+{
+    size_t texts = 0;
+    for (size_t i = 0; i < spec->n_genes; i++)
+        texts += spec->genes[i].kind == GENE_TEXT;
+    size_t turn = texts ? round % texts : 0;
+    for (size_t i = 0; i < spec->n_genes; i++)
+        if (spec->genes[i].kind == GENE_TEXT && turn-- == 0)
+            return i;
+    return spec->n_genes;
+}
+
+static int guest_enter(search *s, const record *host, size_t which,
+                       const proposed_text *x, record **out, error *err)
+{
+    genome g = {0};
+    birth b = {.parents = {host}};
+    *out = NULL;
+    int rc = genome_copy(&g, &host->genome, err);
+    if (rc == 0)
+        rc = gene_rewrite(&g.genes[which], x->text, err);
+    if (rc == 1) {
+        rc = birth_name(&b, x->origin, err);
+        if (rc == 0)
+            rc = breed_enter(s, &g, &b, out, err);
+    }
+    genome_free(&g);
+    text_free(&b.operators);
+    return rc;
+}
+
+int breed_guests(search *s, const record *host, size_t round, record **litter, size_t *n,
+                 size_t most, error *err)
+{
+    proposer *p = s->problem.proposer;
+    proposed_text offers[GUESTS] = {0};
+    size_t which = guest_gene(s->problem.spec, round);
+    if (!p || !p->texts || which == s->problem.spec->n_genes)
+        return 0;
+    host = host ? host : pick_parent(s);
+    int rc = p->texts(p, s->problem.spec, &host->genome, which, GUESTS, offers, err);
+    size_t count = rc > 0 ? (size_t)rc : 0;
+    rc = rc < 0 ? rc : 0;
+    for (size_t i = 0; rc == 0 && i < count && *n < most; i++) {
+        record *r = NULL;
+        rc = guest_enter(s, host, which, &offers[i], &r, err);
+        if (r)
+            litter[(*n)++] = r;
+    }
+    for (size_t i = 0; i < GUESTS; i++)
+        free(offers[i].text);
+    return rc;
+}
+
 void breed_share(search *s)
 {
     variation v = {.spec = s->problem.spec,

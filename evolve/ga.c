@@ -10,6 +10,8 @@ typedef struct ga {
     const record *best; /* so far */
     size_t stalled;     /* generations since it changed */
     size_t barren;
+    const record *host;               /* the best when guests were last asked for */
+    size_t guest_rounds, next_guests; /* the generation of the next */
     record **litter; /* of this generation, while it is being made and raced */
     size_t n_litter;
 } ga;
@@ -92,6 +94,21 @@ static int ga_restart(search *s, error *err)
     return litter_scatter(s, s->options.population, self->best, err);
 }
 
+/* Texts that were found by other means take the places of children now and then, and race
+ * like them. They begin at the best; while that is the same as last time, at a parent. */
+static int litter_invite(search *s, error *err)
+{
+    ga *self = s->state;
+    const proposer *p = s->problem.proposer;
+    if (!p || !p->texts || !s->options.guests_every || s->generation < self->next_guests)
+        return 0;
+    const record *host = self->best == self->host ? NULL : self->best;
+    self->host = self->best;
+    self->next_guests = s->generation + s->options.guests_every;
+    return breed_guests(s, host, self->guest_rounds++, self->litter, &self->n_litter,
+                        s->options.population, err);
+}
+
 /* The next litter, empty only when nothing new can be found. */
 static int ga_litter(search *s, error *err)
 {
@@ -100,10 +117,11 @@ static int ga_litter(search *s, error *err)
         return 0;
     if (s->n_population == 0)
         return litter_scatter(s, ga_founders(s), NULL, err);
+    TRY(litter_invite(s, err));
     bool stalled = s->options.stall_restart && self->stalled >= s->options.stall_restart;
     if (!stalled)
         TRY(litter_breed(s, err));
-    return self->n_litter ? 0 : ga_restart(s, err);
+    return self->n_litter && !stalled ? 0 : ga_restart(s, err);
 }
 
 static int ga_ask(search *s, error *err)

@@ -17,6 +17,12 @@ typedef struct word_swap {
     char *word; /* the one that comes, without white space; owned */
 } word_swap;
 
+/* A whole text of a gene, as many words as it has. */
+typedef struct proposed_text {
+    const char *origin; /* what its candidate's lineage will say: "nearest"; static */
+    char *text;         /* owned */
+} proposed_text;
+
 struct proposer {
     /* Propose up to k replacements for words [begin, end) of a text gene (begin == end:
      * an insertion there), best first: each an owned word sequence without leading space,
@@ -29,6 +35,10 @@ struct proposer {
      * knows no gradient. */
     int (*swaps)(proposer *p, const genome_spec *spec, const genome *g, size_t gene,
                  size_t k, word_swap *out, error *err);
+    /* Propose up to k whole texts for a text gene, found by other means than edits, in
+     * out[0..return): a search lets them immigrate. NULL: it knows none. */
+    int (*texts)(proposer *p, const genome_spec *spec, const genome *g, size_t gene,
+                 size_t k, proposed_text *out, error *err);
 };
 
 /* What an operator may draw on. */
@@ -77,6 +87,11 @@ bool operator_able(const variation_operator *op, const variation *v, size_t whic
  * number. */
 int genome_crossover(const variation *v, const genome *a, const genome *b, genome *out,
                      error *err);
+
+/* Let the gene have the words of a proposed text, one for one; white space stays. 1: it
+ * has them; 0, and it is as it was: there are more or fewer of them, a frozen word would
+ * change, or nothing would. */
+int gene_rewrite(gene *g, const char *s, error *err);
 
 /* What an operator has earned; the bandit that keeps it is in bandit.h. */
 typedef struct operator_rate {

@@ -31,6 +31,7 @@ search_options search_defaults(void)
                             .max_edits = 4,
                             .niche_radius = 0.15,
                             .stall_restart = 5,
+                            .guests_every = 3,
                             .racing = true,
                             .block = 5,
                             .first_blocks = 1,

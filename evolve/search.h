@@ -48,8 +48,10 @@ typedef struct search_options {
     double niche_radius; /* genome_distance under which candidates share a niche (0.15) */
     size_t
         stall_restart; /* generations without a new best before a restart; 0 never (5) */
-    bool racing;       /* (on); off: every candidate meets every example */
-    size_t block;      /* examples per racing block (5) */
+    size_t guests_every; /* generations from one asking of the proposer for whole texts to
+                            the next (3); 0 never */
+    bool racing;         /* (on); off: every candidate meets every example */
+    size_t block;        /* examples per racing block (5) */
     size_t first_blocks; /* blocks before the first look (1); doubled look by look */
     double race_alpha;   /* level of one look's test (0.2); what it means: race.h */
 } search_options;

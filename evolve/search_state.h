@@ -97,6 +97,11 @@ int breed_initial(search *s, record **out, error *err);
 int breed_child(search *s, record **out, error *err);
 /* `who` changed by many edits at once. */
 int breed_far(search *s, const record *who, record **out, error *err);
+/* Candidates with the whole texts that the proposer has for a text gene of `host` (NULL:
+ * a parent is picked), the genes taking turns by `round`: appended to litter, which holds
+ * *n and may hold `most`. */
+int breed_guests(search *s, const record *host, size_t round, record **litter, size_t *n,
+                 size_t most, error *err);
 /* Shares go to the operators that could do something to somebody in the population. */
 void breed_share(search *s);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "operators.h"
+
 static bool is_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -96,6 +98,33 @@ out:
     gene_free(out);
     *out = g;
     return 0;
+}
+
+/* Steals the words' letters. */
+static bool take_letters(gene *g, gene *from)
+{
+    bool changed = false;
+    for (size_t i = 0; i < g->n_words; i++) {
+        char *swap = g->words[i].s;
+        changed = changed || strcmp(swap, from->words[i].s) != 0;
+        g->words[i].s = from->words[i].s;
+        from->words[i].s = swap;
+    }
+    return changed;
+}
+
+int gene_rewrite(gene *g, const char *s, error *err)
+{
+    gene new = {0};
+    if (utf8_check(s, strlen(s)) < strlen(s))
+        return 0;
+    TRY(words_split(&new, s, strlen(s), err));
+    bool fits = new.n_words == g->n_words;
+    for (size_t i = 0; fits && i < g->n_words; i++)
+        fits = !g->words[i].frozen || strcmp(g->words[i].s, new.words[i].s) == 0;
+    bool changed = fits && take_letters(g, &new);
+    gene_free(&new);
+    return changed;
 }
 
 /* ---- What the laws allow ---- */

@@ -76,6 +76,7 @@ typedef struct session_options {
 int session_open(session **out, const model *m, const session_options *options,
                  error *err);
 void session_close(session *s);
+const model *session_model(const session *s);
 
 /* One line saying which library call the backend chose for each weight shape, and the
  * CPU; runs record it, since other calls may round differently. Borrowed. */
@@ -125,6 +126,25 @@ int model_score(session *s, const row *rows, size_t n, row_score *out,
  * p, k per row, best first, ties by lower id. */
 int model_next(session *s, const row *rows, size_t n, size_t k, int32_t *ids,
                double *logprobs, error *err);
+
+/* ---- Features: what the network makes of a text in its context ---- */
+
+/* How the final hidden states (after the last norm, before the vocabulary) of a row's
+ * targets become one vector. */
+typedef enum pooling {
+    POOLING_MEAN, /* (C): their mean, summed in double */
+    POOLING_LAST, /* (C): the last one, which has seen all of the text */
+    POOLING_BOTH, /* (2 C): mean, then last */
+    N_POOLINGS
+} pooling;
+extern const char *const pooling_names[N_POOLINGS]; /* "mean", "last", "both" */
+/* Floats of one row: C or 2 C. */
+size_t pooling_width(const model_info *info, pooling p);
+
+/* out (n, pooling_width): of each row's targets; scores (n), NULL allowed, as model_score
+ * has them. Errors as model_score; one token more of each row is run, its last. */
+int model_features(session *s, const row *rows, size_t n, pooling p, float *out,
+                   row_score *scores, error *err);
 
 /* ---- Generation ---- */
 

@@ -156,6 +156,11 @@ void session_close(session *s)
     free(s);
 }
 
+const model *session_model(const session *s)
+{
+    return s->model;
+}
+
 const char *session_describe(const session *s)
 {
     return text_string(&s->description);

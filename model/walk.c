@@ -119,7 +119,7 @@ static size_t gather_wanted(walker *w, size_t first, size_t n)
 static int visit_logits(walker *w, size_t n_wanted, error *err)
 {
     session *s = w->s;
-    size_t V = s->weights->shape.V;
+    size_t V = s->weights->shape.V, C = s->weights->shape.C;
     for (size_t done = 0; done < n_wanted; done += s->max_logits) {
         size_t n = n_wanted - done < s->max_logits ? n_wanted - done : s->max_logits;
         TRY(forward_logits(s, done, n, err));
@@ -130,6 +130,7 @@ static int visit_logits(walker *w, size_t n_wanted, error *err)
                 return error_set(err, E_NUMERIC,
                                  "row %zu: the logits after token %zu are not numbers",
                                  w->visitor->first_row + wants->row, wants->position);
+            w->visitor->hidden = s->x + (done + i) * C;
             TRY(w->visitor->visit(w->visitor, wants, w->first_want[done + i + 1] - from,
                                   s->logits + i * V, &s->stats[i], err));
         }

@@ -16,6 +16,9 @@ typedef struct walk_visitor {
     /* Takes logits (V) and their statistics for wants[0..n). */
     int (*visit)(struct walk_visitor *v, const plan_want *wants, size_t n,
                  const float *logits, const logit_stats *stats, error *err);
+    /* (C): the final hidden state of that position; set before each visit, which borrows
+     * it. */
+    const float *hidden;
     size_t first_row; /* what error messages add to the plan's row numbers */
 } walk_visitor;
 

@@ -66,12 +66,12 @@ static int copy_rows(trainer *t, error *err)
     for (size_t i = 0; i < t->n_train; i++)
         t->longest = t->train[i].n > t->longest ? t->train[i].n : t->longest;
     t->batch = o->batch > 0 && o->batch < t->n_train ? o->batch : t->n_train;
-    t->order = array_new(t->n_train, sizeof *t->order);
-    if (t->order == NULL)
-        return error_memory(err, t->n_train * sizeof *t->order);
-    for (size_t i = 0; i < t->n_train; i++)
-        t->order[i] = i;
-    return 0;
+    size_t bytes;
+    if (!size_mul(t->n_train, sizeof(size_t), &bytes) ||
+        !size_add(bytes, sizeof *t->order, &bytes))
+        return error_memory(err, SIZE_MAX);
+    t->order = array_new(1, bytes);
+    return t->order ? 0 : error_memory(err, bytes);
 }
 
 static int make_arrays(trainer *t, error *err)

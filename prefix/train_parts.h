@@ -12,6 +12,13 @@ enum {
 };
 extern const double probe_rates[TRAIN_PROBE_RATES];
 
+/* The rows of an epoch in the order drawn for it. Drawn anew when another is asked for:
+ * a cache, so it is no part of a trainer's state. */
+typedef struct epoch_order {
+    uint64_t epoch; /* that it is for, from 1; 0: none yet */
+    size_t rows[];  /* (n_train) */
+} epoch_order;
+
 struct trainer {
     session *session;
     const model *model;
@@ -35,10 +42,9 @@ struct trainer {
     optimizer optimizer;
 
     gsl_rng *rng;
-    size_t *order;  /* (n_train): of this epoch */
-    uint64_t epoch; /* that `order` is for; 0: none yet */
-    double lr;      /* 0 until the probe has found it */
-    size_t probed;  /* rates tried */
+    epoch_order *order;
+    double lr;     /* 0 until the probe has found it */
+    size_t probed; /* rates tried */
     double probe_losses[TRAIN_PROBE_RATES];
 
     bool look_due;
@@ -65,7 +71,7 @@ int train_look(trainer *t, train_event *e, error *err);
 /* What step `step` (from 0), and what one rate of the probe, charge. */
 uint64_t train_batch_tokens(const trainer *t, uint64_t step);
 uint64_t train_probe_tokens(const trainer *t);
-/* The n longest training rows. */
+/* The n longest training rows; n is at most their number. */
 void train_longest(const trainer *t, row *out, size_t n);
 
 #endif

@@ -22,50 +22,32 @@ static const double mlp_rate = 0.03;
 
 /* Shuffle for the epoch: a fresh order drawn from a stream of its own, so that an order
  * can be made again without what came before it. */
-static void order_epoch(trainer *t, uint64_t epoch)
+static const size_t *order_epoch(const trainer *t, uint64_t epoch)
 {
-    if (t->epoch == epoch + 1)
-        return;
+    epoch_order *o = t->order;
+    if (o->epoch == epoch + 1)
+        return o->rows;
     for (size_t i = 0; i < t->n_train; i++)
-        t->order[i] = i;
+        o->rows[i] = i;
     gsl_rng_set(t->rng, (unsigned long)seed_mix(seed_mix(t->options.seed, 1), epoch));
     if (!t->options.in_order)
-        gsl_ran_shuffle(t->rng, t->order, t->n_train, sizeof *t->order);
-    t->epoch = epoch + 1;
+        gsl_ran_shuffle(t->rng, o->rows, t->n_train, sizeof *o->rows);
+    o->epoch = epoch + 1;
+    return o->rows;
 }
 
 /* Row i of step `step`: steps take rows one after the other, epoch after epoch. */
-static uint64_t row_place(const trainer *t, uint64_t step, size_t i)
+static const row *batch_row(const trainer *t, uint64_t step, size_t i)
 {
-    return step * t->batch + i;
-}
-
-static void take_batch(trainer *t, uint64_t step, row *out)
-{
-    for (size_t i = 0; i < t->batch; i++) {
-        uint64_t at = row_place(t, step, i);
-        order_epoch(t, at / t->n_train);
-        out[i] = t->train[t->order[at % t->n_train]];
-    }
+    uint64_t at = step * t->batch + i;
+    return &t->train[order_epoch(t, at / t->n_train)[at % t->n_train]];
 }
 
 uint64_t train_batch_tokens(const trainer *t, uint64_t step)
 {
-    /* the order is a function of the epoch: draw it in a copy */
-    trainer copy = *t;
     uint64_t tokens = 0;
-    copy.order = array_new(t->n_train, sizeof *copy.order);
-    row *rows = array_new(t->batch, sizeof *rows);
-    copy.epoch = 0;
-    if (copy.order != NULL && rows != NULL) {
-        take_batch(&copy, step, rows);
-        for (size_t i = 0; i < t->batch; i++)
-            tokens += 3 * (rows[i].n + t->n_tokens);
-    } else {
-        tokens = 3 * t->batch * (t->longest + t->n_tokens);
-    }
-    free(copy.order);
-    free(rows);
+    for (size_t i = 0; i < t->batch; i++)
+        tokens += 3 * (batch_row(t, step, i)->n + t->n_tokens);
     return tokens;
 }
 
@@ -85,15 +67,11 @@ uint64_t train_probe_tokens(const trainer *t)
 
 void train_longest(const trainer *t, row *out, size_t n)
 {
-    const row *longest = &t->train[0];
-    for (size_t i = 0; i < t->n_train; i++)
-        longest = t->train[i].n > longest->n ? &t->train[i] : longest;
-    for (size_t i = 0; i < n; i++)
-        out[i] = *longest;
-    for (size_t i = 0; i < n && i < t->n_train;
-         i++) /* distinct ones, as far as it goes */
-        out[i].tokens =
-            t->train[i].n == longest->n ? t->train[i].tokens : longest->tokens;
+    size_t taken = 0;
+    for (size_t length = t->longest + 1; taken < n && length-- > 0;)
+        for (size_t i = 0; i < t->n_train && taken < n; i++)
+            if (t->train[i].n == length)
+                out[taken++] = t->train[i];
 }
 
 /* ---- Loss and gradient ---- */
@@ -112,21 +90,28 @@ static int put_before(trainer *t, const float *values, error *err)
     return session_set_prefix(t->session, &view, err);
 }
 
-/* Nats per target token of rows behind `values`. */
-static int measure(trainer *t, const float *values, const row *rows, size_t n,
-                   double *loss, error *err)
+/* Nats per target token of rows behind the session's prefix. */
+static int rows_loss(session *s, const row *rows, size_t n, double *loss, error *err)
 {
     double sum = 0;
     row_score *scores = array_new(n, sizeof *scores);
-    int rc = scores ? put_before(t, values, err) : error_memory(err, n * sizeof *scores);
-    if (rc == 0)
-        rc = model_score(t->session, rows, n, scores, NULL, err);
+    if (scores == NULL)
+        return error_memory(err, n * sizeof *scores);
+    int rc = model_score(s, rows, n, scores, NULL, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
         sum -= scores[i].logprob;
     if (rc == 0)
         *loss = sum / (double)count_targets(rows, n);
     free(scores);
     return rc;
+}
+
+/* The same behind `values`. */
+static int measure(trainer *t, const float *values, const row *rows, size_t n,
+                   double *loss, error *err)
+{
+    TRY(put_before(t, values, err));
+    return rows_loss(t->session, rows, n, loss, err);
 }
 
 /* One part of a batch: adds to t->gradient, and to *loss. */
@@ -231,7 +216,8 @@ int train_step(trainer *t, train_event *e, error *err)
     row *rows = array_new(t->batch, sizeof *rows);
     if (rows == NULL)
         return error_memory(err, t->batch * sizeof *rows);
-    take_batch(t, step, rows);
+    for (size_t i = 0; i < t->batch; i++)
+        rows[i] = *batch_row(t, step, i);
     int rc = batch_gradient(t, rows, t->batch, &e->loss, err);
     free(rows);
     if (rc == E_NUMERIC)
@@ -334,21 +320,12 @@ int train_probe(trainer *t, train_event *e, error *err)
 int train_loss(session *s, const prefix *p, const row *rows, size_t n, double *out,
                error *err)
 {
-    double sum = 0;
-    row_score *scores = array_new(n, sizeof *scores);
-    if (scores == NULL)
-        return error_memory(err, n * sizeof *scores);
     prefix_view view = {0};
     if (p != NULL)
         view = prefix_view_of(p);
     int rc = session_set_prefix(s, p != NULL ? &view : NULL, err);
     if (rc == 0)
-        rc = model_score(s, rows, n, scores, NULL, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        sum -= scores[i].logprob;
-    if (rc == 0)
-        *out = sum / (double)count_targets(rows, n);
+        rc = rows_loss(s, rows, n, out, err);
     session_set_prefix(s, NULL, NULL);
-    free(scores);
     return rc;
 }

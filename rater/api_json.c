@@ -10,7 +10,9 @@
 
 int api_print(text *out, json_t *value, error *err)
 {
-    char *s = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *s = value ? json_dumps(value,
+                                 JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17))
+                    : NULL;
     json_decref(value);
     if (!s)
         return error_set(err, E_MEMORY, "out of memory while JSON was put together");
@@ -112,38 +114,39 @@ int api_rating_jsonl(text *out, const crowd_rating *r, error *err)
         }
     return api_print(
         out,
-        json_pack(
-            "{s:I, s:I, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:b, s:b, "
-            "s:b, s:b, s:o, s:I, s:o, s:s}",
-            "id", (json_int_t)r->id, "rater", (json_int_t)r->rater, "rater_name",
-            any_text(r->rater_name), "rater_source", rater_source_names[r->rater_source],
-            "task", r->task, "question", r->question, "kind", question_names[r->kind],
-            "outputs", outputs, "answer", answer_value(r->answer), "gold",
-            any_text(r->gold), "repeat", r->repeat, "late", r->late, "withdrawn",
-            r->withdrawn, "fast", r->fast, "excluded", r->excluded, "counts", r->counts,
-            "seconds", api_real(r->seconds), "time", (json_int_t)r->time, "comment",
-            any_text(r->comment), "source", r->source),
+        json_pack("{s:I, s:I, s:I, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, "
+                  "s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o}",
+                  "id", (json_int_t)r->id, "time", (json_int_t)r->time, "rater",
+                  (json_int_t)r->rater, "rater_name", any_text(r->rater_name),
+                  "rater_source", rater_source_names[r->rater_source], "task", r->task,
+                  "question", r->question, "kind", question_names[r->kind], "outputs",
+                  outputs, "answer", answer_value(r->answer), "gold", any_text(r->gold),
+                  "repeat", r->repeat, "late", r->late, "withdrawn", r->withdrawn, "fast",
+                  r->fast, "excluded", r->excluded, "counts", r->counts, "seconds",
+                  api_real(r->seconds), "comment", any_text(r->comment), "source",
+                  any_text(r->source), "key", any_text(r->key)),
         err);
 }
 
 int api_rating_csv_head(text *out, error *err)
 {
-    return text_add_string(out,
-                           "id,time,rater,rater_name,rater_source,task,question,kind,"
-                           "output1,output2,output3,output4,answer,gold,repeat,late,"
-                           "withdrawn,fast,excluded,counts,seconds,comment,source\r\n",
-                           err);
+    return text_add_string(
+        out,
+        "id,time,rater,rater_name,rater_source,task,question,kind,"
+        "output1,output2,output3,output4,answer,gold,repeat,late,"
+        "withdrawn,fast,excluded,counts,seconds,comment,source,key\r\n",
+        err);
 }
 
-/* A field of RFC 4180. One that a spreadsheet would take for a formula gets an apostrophe
- * before it, since names and comments are others'. */
+/* A field of RFC 4180. One that a spreadsheet would take for a formula, or that begins
+ * with an apostrophe, gets an apostrophe before it: names and comments are others'. */
 static int csv_text(text *out, const char *s, error *err)
 {
     text clean = {0};
     s = s ? s : "";
     int rc = utf8_mend(&clean, s, strlen(s), err);
     if (rc == 0)
-        rc = text_add_string(out, strchr("=+-@\t\r", *s) && *s ? ",\"'" : ",\"", err);
+        rc = text_add_string(out, *s && strchr("=+-@'\t\r", *s) ? ",\"'" : ",\"", err);
     for (size_t i = 0; rc == 0 && i < clean.n; i++)
         rc = text_add(out, clean.s[i] == '"' ? "\"\"" : &clean.s[i],
                       clean.s[i] == '"' ? 2 : 1, err);
@@ -171,9 +174,11 @@ int api_rating_csv(text *out, const crowd_rating *r, error *err)
                         r->repeat, r->late, r->withdrawn, r->fast, r->excluded,
                         r->counts));
     if (isfinite(r->seconds))
-        TRY(text_add_format(out, err, "%.3f", r->seconds));
+        TRY(text_add_format(out, err, "%.17g", r->seconds));
     TRY(csv_text(out, r->comment, err));
-    return text_add_format(out, err, ",%s\r\n", r->source);
+    TRY(csv_text(out, r->source, err));
+    TRY(csv_text(out, r->key, err));
+    return text_add_string(out, "\r\n", err);
 }
 
 /* ---- In ---- */

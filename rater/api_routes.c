@@ -77,7 +77,7 @@ static int new_rater(const site *s, crowd *c, const request *q, const json_t *bo
 {
     const char *name = NULL;
     rater_source source = RATER_API;
-    int64_t rater;
+    int64_t rater = 0;
     char token[RATER_TOKEN];
     text link = {0};
     TRY(api_source(body, &source, err));
@@ -101,7 +101,7 @@ static int new_rater(const site *s, crowd *c, const request *q, const json_t *bo
 int api_post_raters(const site *s, crowd *c, const request *q, response *r, error *err)
 {
     static const char *const known[] = {"name", "source", NULL};
-    json_t *body;
+    json_t *body = NULL;
     TRY(body_object(q, &body, known, err));
     int rc = new_rater(s, c, q, body, r, err);
     json_decref(body);
@@ -134,7 +134,7 @@ int api_get_next(const site *s, crowd *c, const request *q, response *r, error *
         [ASSIGN_CLOSED] = "closed",
     };
     (void)s;
-    int64_t rater;
+    int64_t rater = 0;
     int rc = query_number(q, "rater", &rater, err);
     if (rc <= 0)
         return rc < 0 ? rc : missing("rater", err);
@@ -204,7 +204,7 @@ int api_post_ratings(const site *s, crowd *c, const request *q, response *r, err
     static const char *const known[] = {"assignment", "answer", "seconds",
                                         "comment",    "source", NULL};
     (void)s;
-    json_t *body;
+    json_t *body = NULL;
     TRY(body_object(q, &body, known, err));
     int rc = submit(c, q, body, r, err);
     json_decref(body);
@@ -215,8 +215,8 @@ int api_post_undo(const site *s, crowd *c, const request *q, response *r, error 
 {
     static const char *const known[] = {"rater", NULL};
     (void)s;
-    json_t *body;
-    int64_t rater;
+    json_t *body = NULL;
+    int64_t rater = 0;
     TRY(body_object(q, &body, known, err));
     int rc = api_get_whole(body, "rater", 0, INT64_MAX, &rater, err);
     json_decref(body);
@@ -260,8 +260,8 @@ int api_post_state(const site *s, crowd *c, const request *q, response *r, error
 {
     static const char *const known[] = {"open", NULL};
     (void)s;
-    json_t *body;
-    bool open;
+    json_t *body = NULL;
+    bool open = false;
     TRY(body_object(q, &body, known, err));
     int rc = api_get_bool(body, "open", &open, err);
     json_decref(body);

@@ -285,6 +285,17 @@ static int assign_choice(crowd *c, int64_t rater, const task_choice *t, int64_t 
                        now + rules->lease_seconds);
 }
 
+/* Keep the place, which runs out at `until` (0: has), from now on. A reload within the
+ * first half of its time writes nothing. */
+static int renew(crowd *c, int64_t n, int64_t until, int64_t now,
+                 const quality_rules *rules, error *err)
+{
+    if (until - now > rules->lease_seconds / 2)
+        return 0;
+    return sql_execute(&c->file, CROWD_LEASE_TAKE, "keep a place", err, "ii", n,
+                       now + rules->lease_seconds);
+}
+
 /* The assignment that the rater has open and may go on with: 1 and *n. Those whose task
  * was closed meanwhile, or whose place somebody else has, are dropped. */
 static int find_open(crowd *c, int64_t rater, int64_t now, const quality_rules *rules,
@@ -296,16 +307,15 @@ static int find_open(crowd *c, int64_t rater, int64_t now, const quality_rules *
         int rc = sql_next(&c->file, q, "look up an open assignment", err);
         if (rc <= 0)
             return rc;
-        int64_t found = sqlite3_column_int64(q, 0);
-        bool has_lease = sqlite3_column_int(q, 2) != 0;
-        bool closed = sqlite3_column_int(q, 3) != 0;
-        bool has_place = sqlite3_column_int(q, 4) != 0;
-        bool check = sqlite3_column_int(q, 5) != 0 || sqlite3_column_int(q, 6) != 0;
+        int64_t found = sqlite3_column_int64(q, 0), until = sqlite3_column_int64(q, 1);
+        bool closed = sqlite3_column_int(q, 2) != 0;
+        bool has_place = sqlite3_column_int(q, 3) != 0;
+        bool check = sqlite3_column_int(q, 4) != 0;
         sql_done(q);
-        if (check || (!closed && (has_lease || has_place))) {
-            TRY(sql_execute(&c->file, CROWD_LEASE_TAKE, "keep a place", err, "ii", found,
-                            now + rules->lease_seconds));
+        if (check || (!closed && (until || has_place))) {
             *n = found;
+            if (!check)
+                TRY(renew(c, found, until, now, rules, err));
             return 1;
         }
         TRY(sql_execute(&c->file, CROWD_ASSIGNMENT_DROP, "drop an assignment", err, "i",

@@ -222,8 +222,8 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
         " crowd_assignment a WHERE a.rater = ?1 AND a.task = r.task AND a.repeat = 1)"
         " ORDER BY r.id LIMIT 1",
     [CROWD_ASSIGNMENT_OPEN] =
-        "SELECT a.n, a.task, a.lease_until IS NOT NULL, t.closed, t.place, a.repeat,"
-        " t.gold IS NOT NULL FROM crowd_assignment a JOIN crowd_task t ON t.n = a.task"
+        "SELECT a.n, a.lease_until, t.closed, t.place, a.repeat OR t.gold IS NOT NULL"
+        " FROM crowd_assignment a JOIN crowd_task t ON t.n = a.task"
         " WHERE a.rater = ? AND a.state = 0 ORDER BY a.n LIMIT 1",
     [CROWD_ASSIGNMENT_OF] = "SELECT n, state, token FROM crowd_assignment WHERE rater = ?"
                             " AND task = ? AND repeat = ?",

@@ -242,7 +242,7 @@ static int refuse(mturk_api *a, const char *operation, const http_response *r,
     char check[600];
     read_fault(r, f);
     /* Signature errors quote the request as it was signed, session token included. */
-    char *quoted = strstr(f->message, "The Canonical String");
+    char *quoted = strstr(f->message, " The Canonical String");
     if (quoted)
         *quoted = '\0';
     redact(f->message, a->credentials->secret);
@@ -260,15 +260,14 @@ static int refuse(mturk_api *a, const char *operation, const http_response *r,
 static int send_call(mturk_api *a, const char *target, const char *body,
                      http_response *out, error *err)
 {
-    const char *headers[] = {"Content-Type: application/x-amz-json-1.1", target,
-                             "Expect:"};
+    const char *headers[] = {"Content-Type: application/x-amz-json-1.1", target};
     const http_signature signature = {a->scope, a->credentials->key,
                                       a->credentials->secret,
                                       a->credentials->session_token};
     const http_request q = {
         .url = a->url,
         .headers = headers,
-        .n_headers = 3,
+        .n_headers = 2,
         .body = body,
         .n_body = strlen(body),
         .total_ms = a->total_ms,

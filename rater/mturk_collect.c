@@ -2,6 +2,7 @@
 #include "mturk_jobs.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,9 @@ static int submit_form(mturk *m, const work_row *w, const mturk_answers *form,
                        assignment *shown, int64_t now, error *err)
 {
     mturk_task task; /* borrows from `shown` */
+    char key[MTURK_ID + 8];
     int answer;
+    snprintf(key, sizeof key, "mturk:%s", w->id);
     TRY(task_shown(m, shown, &task, err));
     TRY(mturk_rating(&task, form, shown, &answer, err));
     return crowd_submit(m->people,
@@ -81,25 +84,8 @@ static int submit_form(mturk *m, const work_row *w, const mturk_answers *form,
                                       .seconds = w->seconds,
                                       .comment = mturk_answers_get(form, "comment"),
                                       .source = "mturk",
-                                      .key = w->id},
+                                      .key = key},
                         now, err);
-}
-
-/* Our own page has told the crowd already: 1 when the form names an assignment of this
- * task that is answered. */
-static int was_told_by_page(mturk *m, const work_row *w, const mturk_answers *form,
-                            error *err)
-{
-    const char *token = mturk_answers_get(form, "token");
-    assignment a;
-    if (!token)
-        return 0;
-    int rc = crowd_assignment(m->people, token, &a, err);
-    if (rc != 1)
-        return rc;
-    bool told = a.answered && strcmp(a.task, w->task) == 0;
-    assignment_free(&a);
-    return told;
 }
 
 static const char *word_for(int result)
@@ -158,7 +144,12 @@ static int rate_form(mturk *m, const work_row *w, const mturk_answers *form, int
         return mark_unusable(m, w, refusals[rc], h, err);
     error why = {0};
     rc = mturk_store_assigned(m->books, w->id, shown.token, err);
-    if (rc == 0) {
+    if (rc == 0 && !mturk_answers_get(form, "task")) {
+        /* Our own page's, which has told the crowd before it let the worker hand in. */
+        rc = shown.answered
+                 ? mark(m, w, "recorded", h, err)
+                 : mark_unusable(m, w, "handed in without an answer on our page", h, err);
+    } else if (rc == 0) {
         rc = submit_form(m, w, form, &shown, now, &why);
         if (rc == E_FORMAT)
             rc = mark_unusable(m, w, why.text, h, err);
@@ -184,12 +175,9 @@ static int rate_one(mturk *m, const work_row *w, int64_t now, mturk_harvest *h,
             *err = why;
         return rc;
     }
-    rc = was_told_by_page(m, w, &form, err);
-    if (rc == 1)
-        rc = mark(m, w, "recorded", h, err);
-    else if (rc == 0 && !mturk_answers_get(&form, "answer"))
+    if (!mturk_answers_get(&form, "answer"))
         rc = mark_unusable(m, w, "the form came without an answer", h, err);
-    else if (rc == 0)
+    else
         rc = rate_form(m, w, &form, now, h, err);
     mturk_answers_free(&form);
     return rc;

@@ -1,58 +1,9 @@
 /* Tasks as pages on Mechanical Turk. */
 #include "mturk_form.h"
+#include "html.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* ---- Markup with strings of others in it ---- */
-
-/* The five characters that mean something in XML and HTML, and those that XML has not. */
-static const char *entity_of(unsigned char c)
-{
-    switch (c) {
-    case '&':
-        return "&amp;";
-    case '<':
-        return "&lt;";
-    case '>':
-        return "&gt;";
-    case '"':
-        return "&quot;";
-    case '\'':
-        return "&#39;";
-    default:
-        return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? UTF8_REPLACEMENT : NULL;
-    }
-}
-
-static int add_escaped(text *out, const char *s, error *err)
-{
-    text sound = {0};
-    int rc = utf8_mend(&sound, s, strlen(s), err);
-    const char *at = text_string(&sound);
-    while (rc == 0 && *at) {
-        const char *start = at, *entity = NULL;
-        while (*at && !(entity = entity_of((unsigned char)*at)))
-            at++;
-        rc = text_add(out, start, (size_t)(at - start), err);
-        if (rc == 0 && entity)
-            rc = text_add_string(out, entity, err);
-        at += entity != NULL;
-    }
-    text_free(&sound);
-    return rc;
-}
-
-/* Pieces of markup and, at odd places, strings to be escaped; NULL ends. */
-static int add_pieces(text *out, const char *const *pieces, error *err)
-{
-    for (size_t i = 0; pieces[i]; i++)
-        TRY(i % 2 ? add_escaped(out, pieces[i], err)
-                  : text_add_string(out, pieces[i], err));
-    return 0;
-}
-#define ADD(out, err, ...)                                                               \
-    add_pieces((out), (const char *const[]){__VA_ARGS__, NULL}, (err))
 
 /* ---- The form ---- */
 
@@ -94,13 +45,12 @@ static const char script[] =
 static int add_choice(text *out, size_t i, const char *value, const char *label,
                       error *err)
 {
-    char id[24];
-    snprintf(id, sizeof id, "a%zu", i);
-    return ADD(out, err,
-               "<div class=\"choice\"><input type=\"radio\" name=\"answer\" "
-               "required id=\"",
-               id, "\" value=\"", value, "\"><label class=\"text\" for=\"", id, "\">",
-               label, "</label></div>\n");
+    return html_add(
+        out, err,
+        "<div class=\"choice\"><input type=\"radio\" name=\"answer\" required "
+        "id=\"a%u\" value=\"%s\"><label class=\"text\" for=\"a%u\">%s</label>"
+        "</div>\n",
+        i, value, i, label);
 }
 
 /* The texts to choose from, in a box of their own whose order is drawn. */
@@ -124,7 +74,7 @@ static int add_labels(text *out, const question *q, error *err)
     return 0;
 }
 
-/* Of the kinds with one output: it, then what can be said of it. */
+/* Of the kinds with one output: what can be said of it. */
 static int add_judgement(text *out, const mturk_task *t, error *err)
 {
     if (t->question.kind == QUESTION_SCALE)
@@ -137,44 +87,45 @@ static int add_question(text *out, const mturk_task *t, error *err)
 {
     bool single = t->n_outputs == 1;
     if (*t->context)
-        TRY(ADD(out, err, "<p class=\"text context\">", t->context, "</p>\n"));
+        TRY(html_add(out, err, "<p class=\"text context\">%s</p>\n", t->context));
     if (single)
-        TRY(ADD(out, err, "<p class=\"text choice\">", t->outputs[0], "</p>\n"));
-    TRY(ADD(out, err, "<fieldset><legend>", t->question.text, "</legend>\n"));
+        TRY(html_add(out, err, "<p class=\"text choice\">%s</p>\n", t->outputs[0]));
+    TRY(html_add(out, err, "<fieldset><legend>%s</legend>\n", t->question.text));
     TRY(single ? add_judgement(out, t, err) : add_outputs(out, t, err));
     return text_add_string(out, "</fieldset>\n", err);
 }
 
 int mturk_form_html(const mturk_task *t, const char *submit_url, text *out, error *err)
 {
-    TRY(ADD(out, err,
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-            "<title>",
-            t->question.text, "</title>\n<style>"));
-    TRY(text_add_string(out, style, err));
-    TRY(ADD(out, err,
-            "</style></head><body>\n<p id=\"preview\" role=\"alert\" hidden>This is a "
-            "preview. Accept the task to answer.</p>\n"
-            "<form id=\"form\" method=\"post\" action=\"",
-            submit_url,
-            "\">\n<input type=\"hidden\" name=\"assignmentId\" value=\"\">\n"
-            "<input type=\"hidden\" name=\"order\" value=\"\">\n"
-            "<input type=\"hidden\" name=\"task\" value=\"",
-            t->id, "\">\n"));
+    TRY(html_add(out, err,
+                 "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                 "<meta name=\"viewport\" content=\"width=device-width, "
+                 "initial-scale=1\">\n<title>%s</title>\n<style>%m</style></head><body>\n"
+                 "<p id=\"preview\" role=\"alert\" hidden>This is a preview. Accept the "
+                 "task to answer.</p>\n<form id=\"form\" method=\"post\" action=\"%s\">\n"
+                 "<input type=\"hidden\" name=\"assignmentId\" value=\"\">\n"
+                 "<input type=\"hidden\" name=\"order\" value=\"\">\n"
+                 "<input type=\"hidden\" name=\"task\" value=\"%s\">\n",
+                 t->question.text, style, submit_url, t->id));
     if (*t->question.instructions)
-        TRY(ADD(out, err, "<p class=\"text\">", t->question.instructions, "</p>\n"));
+        TRY(html_add(out, err, "<p class=\"text\">%s</p>\n", t->question.instructions));
     TRY(add_question(out, t, err));
-    TRY(text_add_string(out,
-                        "<p><label for=\"comment\">Comment (you need not)</label>\n"
-                        "<textarea id=\"comment\" name=\"comment\" rows=\"2\" "
-                        "maxlength=\"2000\"></textarea></p>\n"
-                        "<p><button id=\"send\" type=\"submit\">Send</button></p>\n"
-                        "</form>\n<noscript><p>Please allow JavaScript: Amazon needs it "
-                        "to pay you.</p></noscript>\n<script>",
-                        err));
-    TRY(text_add_string(out, script, err));
-    return text_add_string(out, "</script>\n</body></html>\n", err);
+    return html_add(out, err,
+                    "<p><label for=\"comment\">Comment (you need not)</label>\n"
+                    "<textarea id=\"comment\" name=\"comment\" rows=\"2\" "
+                    "maxlength=\"2000\"></textarea></p>\n"
+                    "<p><button id=\"send\" type=\"submit\">Send</button></p>\n</form>\n"
+                    "<noscript><p>Please allow JavaScript: Amazon needs it to pay you."
+                    "</p></noscript>\n<script>%m</script>\n</body></html>\n",
+                    script);
+}
+
+/* XML has two characters fewer than UTF-8. */
+static void replace_noncharacters(text *xml)
+{
+    for (char *s = xml->s; s && (s = strstr(s, "\xef\xbf")); s += 2)
+        if ((unsigned char)s[2] >= 0xbe)
+            s[2] = '\xbd';
 }
 
 /* Escaped text has no '>', so that nothing in the page can end the CDATA section. */
@@ -187,17 +138,19 @@ int mturk_form(const mturk_task *task, const char *submit_url, text *out, error 
         "<![CDATA[\n",
         err));
     TRY(mturk_form_html(task, submit_url, out, err));
-    return text_add_string(
-        out, "]]></HTMLContent><FrameHeight>0</FrameHeight></HTMLQuestion>", err);
+    TRY(text_add_string(
+        out, "]]></HTMLContent><FrameHeight>0</FrameHeight></HTMLQuestion>", err));
+    replace_noncharacters(out);
+    return 0;
 }
 
 int mturk_external(const char *page, const char *task, text *out, error *err)
 {
     size_t n = strlen(page);
-    return ADD(out, err,
-               "<ExternalQuestion xmlns=\"http://mechanicalturk.amazonaws.com/"
-               "AWSMechanicalTurkDataSchemas/2006-07-14/ExternalQuestion.xsd\">"
-               "<ExternalURL>",
-               page, n > 0 && page[n - 1] == '/' ? "mturk?task=" : "/mturk?task=", task,
-               "</ExternalURL><FrameHeight>0</FrameHeight></ExternalQuestion>");
+    return html_add(out, err,
+                    "<ExternalQuestion xmlns=\"http://mechanicalturk.amazonaws.com/"
+                    "AWSMechanicalTurkDataSchemas/2006-07-14/ExternalQuestion.xsd\">"
+                    "<ExternalURL>%s%m?task=%s</ExternalURL><FrameHeight>0</FrameHeight>"
+                    "</ExternalQuestion>",
+                    page, n > 0 && page[n - 1] == '/' ? "mturk" : "/mturk", task);
 }

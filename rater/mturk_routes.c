@@ -114,23 +114,14 @@ int mturk_get_task(const site *s, crowd *c, const request *q, response *r, error
     return rc;
 }
 
-/* The recorded answer, and the form that hands it in. */
-static int show_done(crowd *c, const char *token, const char *id, const char *to,
-                     response *r, error *err)
+static int show_done(const char *token, const char *id, const char *to, response *r,
+                     error *err)
 {
-    assignment a = {0};
-    char action[192], answer[16];
+    char action[192];
     snprintf(action, sizeof action, "%s/mturk/externalSubmit", to);
-    int rc = crowd_assignment(c, token, &a, err);
-    if (rc >= 0)
-        snprintf(answer, sizeof answer, "%d", a.answer);
-    if (rc >= 0)
-        rc = text_add_string(&r->form_to, to, err);
-    if (rc == 0)
-        rc = page_mturk_done(&r->body, &(page_place){"../", "", NULL}, action, id, answer,
-                             err);
-    assignment_free(&a);
-    return rc;
+    TRY(text_add_string(&r->form_to, to, err));
+    return page_mturk_done(&r->body, &(page_place){"../", "", NULL}, action, id, token,
+                           err);
 }
 
 static int take_answer(const site *s, crowd *c, const request *q, const form *f,
@@ -138,7 +129,7 @@ static int take_answer(const site *s, crowd *c, const request *q, const form *f,
 {
     const char *token = form_get(f, "assignment"), *answer = form_get(f, "answer");
     const char *id = form_get(f, "assignmentId");
-    char to[128], key[80];
+    char to[128];
     if (!is_id(id) || !submit_origin(form_get(f, "turkSubmitTo"), to, sizeof to))
         return refuse(s, q, "The form names no assignment.", r, err);
     int rc = token ? crowd_assignment(c, token, a, err) : 0;
@@ -146,13 +137,12 @@ static int take_answer(const site *s, crowd *c, const request *q, const form *f,
         return rc;
     if (rc == 0)
         return refuse(s, q, "The form names no question that was shown.", r, err);
-    snprintf(key, sizeof key, "mturk:%s", id);
     submission given = {
         .token = token,
         .seconds = NAN,
         .comment = form_get(f, "comment"),
         .source = "mturk",
-        .key = key,
+        .key = id, /* as whoever lists what was handed in would */
     };
     error why = {0};
     if (!answer)
@@ -164,7 +154,7 @@ static int take_answer(const site *s, crowd *c, const request *q, const form *f,
     /* Whatever stands on record can be handed in: another answer than the first does not
      * count, but the worker did the work. */
     TRY(crowd_submit(c, &given, q->now, err));
-    return show_done(c, token, id, to, r, err);
+    return show_done(token, id, to, r, err);
 }
 
 int mturk_post_answer(const site *s, crowd *c, const request *q, response *r, error *err)

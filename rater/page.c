@@ -78,12 +78,12 @@ static int add_tools(text *out, const page_place *p, const assignment *a, error 
     TRY(html_add(out, err, "</main>\n<footer>\n<nav aria-label=\"More\">\n"));
     if (a->can_undo)
         TRY(add_undo(out, p, err));
-    return html_add(
-        out, err,
-        "<form id=\"leave\" method=\"post\" action=\"%sleave\">"
-        "<button class=\"quiet\" type=\"submit\">Stop for now</button></form>\n"
-        "</nav>\n</footer>\n</body>\n</html>\n",
-        p->rater);
+    return html_add(out, err,
+                    "<form id=\"leave\" method=\"post\" action=\"%sleave\">"
+                    "<button class=\"quiet\" type=\"submit\"><span>Stop for "
+                    "now</span></button></form>\n"
+                    "</nav>\n</footer>\n</body>\n</html>\n",
+                    p->rater);
 }
 
 static int task_title(text *title, const assignment *a, error *err)
@@ -149,7 +149,7 @@ int page_mturk_task(text *out, const page_place *p, const assignment *a, bool pr
 }
 
 int page_mturk_done(text *out, const page_place *p, const char *action,
-                    const char *assignment_id, const char *answer, error *err)
+                    const char *assignment_id, const char *token, error *err)
 {
     TRY(page_open(out, p, "Thank you", err));
     TRY(html_add(
@@ -158,10 +158,10 @@ int page_mturk_done(text *out, const page_place *p, const char *action,
         "<p>One more step: hand the HIT in at Mechanical Turk, so that you are "
         "paid.</p>\n<form id=\"submit\" method=\"post\" action=\"%s\">\n"
         "<input type=\"hidden\" name=\"assignmentId\" value=\"%s\">\n"
-        "<input type=\"hidden\" name=\"answer\" value=\"%s\">\n"
+        "<input type=\"hidden\" name=\"token\" value=\"%s\">\n"
         "<button class=\"choice main\" type=\"submit\" autofocus>Hand in</button>\n"
         "</form>\n",
-        action, assignment_id, answer));
+        action, assignment_id, token));
     return page_close(out, err);
 }
 
@@ -253,8 +253,9 @@ int page_home(text *out, const page_place *p, bool open, error *err)
         TRY(html_add(
             out, err,
             "<h1>Your opinion, please</h1>\n<p class=\"lead\">You will see texts, "
-            "and say what you think of them. A cookie remembers which questions you "
-            "have answered; nothing else is kept about you.</p>\n"
+            "and say what you think of them.</p>\n<p>A cookie remembers you, so "
+            "that no question comes twice. Your answers and how long they took "
+            "are kept, and nothing else about you.</p>\n"
             "<form method=\"post\" action=\"begin\"><button class=\"choice main\" "
             "type=\"submit\" autofocus>Begin</button></form>\n"));
     return page_close(out, err);
@@ -270,8 +271,8 @@ int page_conflict(text *out, const page_place *p, const assignment *a, error *er
         rc = html_add(
             out, err,
             "<h1>You have answered this one already</h1>\n<p class=\"lead\">Perhaps in "
-            "another tab. What you said there stands: <strong>%m</strong>. To change "
-            "it, take back your last answer.</p>\n"
+            "another tab. What you said there stands: <strong>%m</strong>. If it "
+            "was your last answer, you can take it back and answer anew.</p>\n"
             "<p><a class=\"button\" href=\"task\" autofocus>Go on</a></p>\n",
             text_string(&words));
     text_free(&words);
@@ -305,7 +306,7 @@ int page_error(text *out, const char *root, int status, const char *detail, erro
 {
     const page_place p = {root, "", NULL};
     TRY(page_open(out, &p, http_reason(status), err));
-    TRY(html_add(out, err, "<h1>%s</h1>\n<p class=\"lead\">%s</p>\n<p>%s</p>\n",
-                 http_reason(status), detail, advice(status)));
+    TRY(html_add(out, err, "<h1>%s</h1>\n<p class=\"lead\">%s</p>\n", detail,
+                 advice(status)));
     return page_close(out, err);
 }

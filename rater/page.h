@@ -22,9 +22,10 @@ int page_task(text *out, const page_place *p, const assignment *a, error *err);
  * cannot be answered. */
 int page_mturk_task(text *out, const page_place *p, const assignment *a, bool preview,
                     const char *fields, error *err);
-/* The answer is on record; a form hands the assignment in at `action`. */
+/* The answer is on record; a form hands the HIT's assignment in at `action`, and names
+ * the crowd's by its token, so that the answer is found where it is listed. */
 int page_mturk_done(text *out, const page_place *p, const char *action,
-                    const char *assignment_id, const char *answer, error *err);
+                    const char *assignment_id, const char *token, error *err);
 /* No answers are taken, or not from this worker. */
 int page_mturk_closed(text *out, const page_place *p, error *err);
 /* What is asked and how, before the first task. */

@@ -134,12 +134,13 @@ static int add_scale(text *out, const assignment *a, const page_form *f, error *
     return html_add(out, err, "</ol>\n");
 }
 
+/* Both alike: a button that stands out asks to be pressed. */
 static int add_accept(text *out, const assignment *a, const page_form *f, error *err)
 {
     TRY(add_output(out, a, err));
     TRY(html_add(out, err, "<div class=\"row two\">"));
-    TRY(add_choice(out, f, &(choice){"0", "1", "No", "no", is_answer(a, 0)}, err));
-    TRY(add_choice(out, f, &(choice){"1", "2", "Yes", "yes", is_answer(a, 1)}, err));
+    TRY(add_choice(out, f, &(choice){"0", "1", "No", "main", is_answer(a, 0)}, err));
+    TRY(add_choice(out, f, &(choice){"1", "2", "Yes", "main", is_answer(a, 1)}, err));
     return html_add(out, err, "</div>\n");
 }
 

@@ -10,7 +10,7 @@ enum { FORM_MOST = 16 << 10, JSON_MOST = 64 << 10, TASK_MOST = 1 << 20 };
 
 const route routes[] = {
     {HTTP_GET, "/", 0, 0, page_get_home},
-    {HTTP_POST, "/begin", 0, FORM_MOST, page_post_begin},
+    {HTTP_POST, "/begin", ROUTE_SCARCE, FORM_MOST, page_post_begin},
     {HTTP_GET, "/r/{token}", ROUTE_RATER, 0, page_get_rater},
     {HTTP_GET, "/r/{token}/task", ROUTE_RATER, 0, page_get_task},
     {HTTP_POST, "/r/{token}/answer", ROUTE_RATER, FORM_MOST, page_post_answer},

@@ -11,7 +11,8 @@ enum {
     ROUTE_RATER = 8,    /* parameter 0 is a rater's token: his rate is limited */
     ROUTE_ALONE = 16,   /* shares its transaction with no other request */
     ROUTE_OUTSIDE = 32, /* has no transaction: opens a crowd of its own */
-    ROUTE_SIGNED = 64,  /* its body is signed: that is looked at by what answers it */
+    ROUTE_SCARCE = 64,  /* makes a rater: an address has the rate of one */
+    ROUTE_SIGNED = 128, /* its body is signed: that is looked at by what answers it */
 };
 
 /* What answers a request: fills `r`, which is clear. A negative return is a failure:

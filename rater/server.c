@@ -55,7 +55,6 @@ static int read_address(const server_options *o, address *a, socklen_t *n, error
     if (o->port > 65535)
         return error_set(err, E_ARGUMENT, "there is no port %zu, the limit is 65535",
                          o->port);
-    *a = (address){0};
     bool loopback;
     if (inet_pton(AF_INET, o->host, &a->v4.sin_addr) == 1) {
         a->v4.sin_family = AF_INET;
@@ -81,8 +80,8 @@ static int read_address(const server_options *o, address *a, socklen_t *n, error
 static int open_socket(server *s, error *err)
 {
     const server_options *o = &s->options;
-    address a;
-    socklen_t n;
+    address a = {0};
+    socklen_t n = 0;
     TRY(read_address(o, &a, &n, err));
     int on = 1;
     s->listening = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

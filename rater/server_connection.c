@@ -250,6 +250,8 @@ static void look(exchange *x)
         return;
     else if (x->route->flags & ROUTE_RATER && too_often(x, s->raters, x->q.parameter[0]))
         return;
+    else if (x->route->flags & ROUTE_SCARCE && too_often(x, s->raters, x->q.address))
+        return;
     else
         refused_size(x);
 }

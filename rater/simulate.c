@@ -53,7 +53,7 @@ static bool is_name(const char *s, size_t n)
             return false;
         }
     }
-    return words >= 1 && words <= NAME_WORDS && n <= NAME_BYTES;
+    return words >= 1 && words <= NAME_WORDS && n >= 2 && n <= NAME_BYTES;
 }
 
 typedef struct name_count {
@@ -197,8 +197,25 @@ static int like_words(taste t, word_count *context, word_count *output, const ch
     return 0;
 }
 
-int simulated_liking(taste t, const char *context, const char *output, double *out,
-                     error *err)
+/* Are there words, and none of two different letters? */
+static bool is_junk(const char *s)
+{
+    char first = 0;
+    bool words = false;
+    for (; *s; s++) {
+        if (!is_letter(*s)) {
+            first = 0;
+        } else if (first == 0) {
+            first = *s;
+            words = true;
+        } else if (*s != first) {
+            return false;
+        }
+    }
+    return words;
+}
+
+static int like(taste t, const char *context, const char *output, double *out, error *err)
 {
     if (t == TASTE_NAMES)
         return like_names(output, out, err);
@@ -211,6 +228,14 @@ int simulated_liking(taste t, const char *context, const char *output, double *o
     word_count_free(&a);
     word_count_free(&b);
     return rc;
+}
+
+int simulated_liking(taste t, const char *context, const char *output, double *out,
+                     error *err)
+{
+    TRY(like(t, context, output, out, err));
+    *out -= is_junk(output) ? 4 : 0;
+    return 0;
 }
 
 /* ---- Raters ---- */

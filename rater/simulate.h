@@ -14,16 +14,16 @@
  *
  * names    a list of names, one a line or between commas: 0.5 for each different
  *          well-formed one up to 8 (one to three words of letters, each begun with a
- *          capital, 24 bytes at most), less 0.4 for each repeated one and 0.3 for each
- *          entry that is no name.
- * prose    a short description: 2 times the share of the context's content words that it
- *          mentions, plus 2 times the share of different words among its words, plus up
- *          to 1.5 for a length of 30 to 90 words (less in proportion outside), plus 0.5
- *          if it ends a sentence.
- * summary  3 times the share of its content words that are in the context, plus 1.5 times
- *          the share of the context's content words that it has (a third is enough), plus
- *          1 for 8 to 30 words (less in proportion outside), plus 0.5 if it ends a
- *          sentence; nothing at all for nothing said. */
+ *          capital, 2 to 24 bytes in all), less 0.4 for each repeated one and 0.3 for
+ * each entry that is no name. prose    a short description: 2 times the share of the
+ * context's content words that it mentions, plus 2 times the share of different words
+ * among its words, plus up to 1.5 for a length of 30 to 90 words (less in proportion
+ * outside), plus 0.5 if it ends a sentence. summary  3 times the share of its content
+ * words that are in the context, plus 1.5 times the share of the context's content words
+ * that it has (a third is enough), plus 1 for 8 to 30 words (less in proportion outside),
+ * plus 0.5 if it ends a sentence; nothing at all for nothing said.
+ *
+ * Whatever the taste, 4 less for a text in which no word has two different letters. */
 typedef enum taste { TASTE_NAMES, TASTE_PROSE, TASTE_SUMMARY, N_TASTES } taste;
 extern const char *const taste_names[N_TASTES];
 

@@ -68,7 +68,7 @@ def check_signature(turk, method, path, headers, body):
     if scope.split("/")[1:] != ["us-east-1", "mturk-requester", "aws4_request"]:
         raise Refusal("InvalidSignatureException", "Credential should be scoped to a valid region.")
     needed = {"host"} | {n for n in headers if n.startswith("x-amz-")}
-    if signed != sorted(signed) or not needed <= set(signed):
+    if signed != sorted(signed) or not needed <= set(signed) <= set(headers):
         raise Refusal("InvalidSignatureException", "not all headers are signed")
     try:
         sent = time.mktime(time.strptime(stamp + "UTC", "%Y%m%dT%H%M%SZ%Z")) - time.timezone
@@ -304,15 +304,19 @@ class Turk:
 
     # -- workers --
 
-    def work(self, n, worker_of=None, change=None):
-        """n answers to HITs that take some; each worker at most one per HIT."""
+    def task(self, hit):
+        return self.hits[hit]["RequesterAnnotation"].split()[1]
+
+    def work(self, n, change=None, newest=False, worker=None):
+        """n answers to HITs that take some; each worker at most one per task."""
         done = 0
-        for h in list(self.hits.values()):
+        for h in list(self.hits.values())[::-1 if newest else 1]:
             root = ElementTree.fromstring(h["Question"])
             while done < n and self.status(h) == "Assignable":
-                mine = {a["WorkerId"] for a in self.assignments.values() if a["HITId"] == h["HITId"]}
-                worker = next(f"AWORKER{i}" for i in range(10 ** 6) if f"AWORKER{i}" not in mine)
-                a = {"AssignmentId": self.new_id("2"), "WorkerId": worker, "HITId": h["HITId"],
+                mine = {a["WorkerId"] for a in self.assignments.values()
+                        if self.task(a["HITId"]) == self.task(h["HITId"])}
+                fresh = next(f"AWORKER{i}" for i in range(10 ** 6) if f"AWORKER{i}" not in mine)
+                a = {"AssignmentId": self.new_id("2"), "WorkerId": worker or fresh, "HITId": h["HITId"],
                      "AssignmentStatus": "Submitted", "AcceptTime": time.time() - 30,
                      "SubmitTime": time.time() - 10.5}
                 fields = {"assignmentId": a["AssignmentId"]}
@@ -335,7 +339,8 @@ class Turk:
                 for k, v in x.items():
                     setattr(self, k, v)
             if do == "answer":
-                return {"done": self.work(x["n"], change=x.get("change"))}
+                return {"done": self.work(x["n"], x.get("change"), x.get("newest"),
+                                          x.get("worker"))}
             if do == "raw":
                 self.work(1)
                 list(self.assignments.values())[-1]["Answer"] = x["answer"]
@@ -391,6 +396,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(time.time() + self.server.turk.clock)
 
     def setup(self):
         super().setup()
@@ -461,7 +469,7 @@ def serve(turk):
 
 
 if __name__ == "__main__":
-    server = serve(Turk(session_token=os.environ.get("SERVER_SESSION_TOKEN")))
+    server = serve(Turk())
     with open(sys.argv[1] + ".part", "w") as f:
         f.write(str(server.server_address[1]))
     os.rename(sys.argv[1] + ".part", sys.argv[1])

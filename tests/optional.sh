@@ -9,4 +9,5 @@ nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
 found nvcc    'CUDA backend (planned)' "$nvcc"
 found mpicc   'islands over MPI (planned)' "$(command -v mpicc || true)"
 found gnuplot 'plots in report.html' "$(command -v gnuplot || true)"
+found chromium 'the rating page in a browser (tests)' "$(command -v chromium || command -v google-chrome || true)"
 found clang   'fuzzers' "$(command -v clang || command -v clang-14 || true)"

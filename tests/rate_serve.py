@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -128,8 +129,10 @@ def test_unknown_paths_and_methods(s):
     same((reply.status, reply.headers["Content-Type"]), (405, "application/problem+json"))
     reply = s.api("GET", "nothing")
     same((reply.status, reply.json()["title"]), (404, "Not Found"))
-    head = s.ask("HEAD", "/page.css")
-    same((head.status, head.body), (200, b""))
+    for path in ["/page.css", "/", link + "/task"]:
+        head = s.ask("HEAD", path)
+        same((head.status, head.body), (200, b""))
+        assert int(head.headers["Content-Length"]) > 100
     same(s.get("/mturk?task=" + "0" * 64).status, 404)
 
 
@@ -275,6 +278,62 @@ def test_api_asks_and_takes(s):
     same((n["tasks"], n["ratings"], n["withdrawn"], n["simulated"], n["raters"], n["open"]), (2, 1, 1, 1, 1, True))
 
 
+TYPES = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "array": list, "object": dict,
+         "null": type(None)}
+
+
+def fits(doc, schema, value, at):
+    """Whether a value has the described type, and an object exactly the described members."""
+    while "$ref" in schema:
+        schema = doc["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return any(fits(doc, s, value, at) for s in schema[choice])
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if not any(isinstance(value, TYPES[t]) and (t == "boolean") == isinstance(value, bool) for t in types):
+        return False
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if isinstance(value, list):
+        return all(fits(doc, schema["items"], v, at) for v in value)
+    if isinstance(value, dict):
+        same((at, sorted(value)), (at, sorted(schema["properties"])))
+        return all(fits(doc, schema["properties"][k], v, f"{at}.{k}") for k, v in value.items())
+    return True
+
+
+def test_replies_are_as_openapi_tells(s):
+    doc = s.get("/openapi.json").json()
+
+    def ask(method, path, body=None):
+        reply = s.api(method, path, body)
+        told = doc["paths"]["/api/v1/" + path.split("?")[0]][method.lower()]["responses"][str(reply.status)]
+        if "$ref" in told:
+            told = doc["components"]["responses"][told["$ref"].rsplit("/", 1)[1]]
+        content = told["content"][reply.headers["Content-Type"]]
+        lines = reply.text.splitlines() if path.startswith("export") else [reply.text]
+        for line in lines:
+            assert fits(doc, content["schema"], json.loads(line), path), (path, line)
+        return json.loads(lines[0])
+
+    ask("POST", "tasks", {"question": {"kind": "scale", "text": "?", "labels": ["a", "b"]}, "outputs": ["x"]})
+    ask("POST", "tasks", {"question": {"kind": "compare", "text": "?", "ties": True}, "outputs": ["x", "y"]})
+    rater = ask("POST", "raters", {"name": "ann"})["rater"]
+    for _ in range(2):
+        given = ask("GET", f"next?rater={rater}")["assignment"]
+        kind = given["question"]["kind"]
+        for answer_ in (1, 1, 2 if kind == "scale" else "tie"):
+            ask("POST", "ratings", {"assignment": given["assignment"], "answer": answer_, "comment": "c"})
+    ask("GET", f"next?rater={rater}")
+    ask("GET", "export")
+    ask("GET", "raters")
+    ask("GET", "statistics")
+    for number in (rater, 99):
+        ask("POST", "undo", {"rater": number})
+    ask("POST", "state", {"open": False})
+    ask("POST", "state", {})
+
+
 def test_concurrent_answers(s):
     """Twenty tabs answer one assignment at once, half of them otherwise: one answer stands."""
     s.task()
@@ -399,7 +458,7 @@ def test_open_page(new):
 
 
 def test_rates_are_limited(new):
-    s = new("--rater-rate", "60", "--address-rate", "240", "--invite", "ann", "--invite", "bob")
+    s = new("--rater-rate", "60", "--address-rate", "240", "--invite", "ann", "--invite", "bob", "--open")
     s.task(wanted=9)
     ann, bob = s.invited["ann"], s.invited["bob"]
     replies = [s.get(ann + "/task") for _ in range(30)]
@@ -407,6 +466,8 @@ def test_rates_are_limited(new):
     last = replies[-1]
     assert last.status == 429 and 1 <= int(last.headers["Retry-After"]) <= 60 and "too fast" in last.text
     same(s.get(bob + "/task").status, 200)
+    statuses = [s.form("/begin").status for _ in range(30)]
+    same((statuses[0], statuses[-1]), (303, 429))
     statuses = [s.get("/nothing").status for _ in range(70)]
     same((statuses[0], statuses[-1]), (404, 429))
     same(s.api("GET", "statistics").status, 200)
@@ -529,7 +590,7 @@ def test_mechanical_turk(new):
         done = s.form("/mturk/answer", {**form, "answer": value})
         same(done.status, 200)
         assert f'action="{site}/mturk/externalSubmit"' in done.text
-        same((hidden(done.text, "assignmentId"), hidden(done.text, "answer")), ("A1", "0"))
+        same((hidden(done.text, "assignmentId"), hidden(done.text, "token")), ("A1", form["assignment"]))
         assert f"form-action 'self' {site};" in done.headers["Content-Security-Policy"]
     row, = s.export()
     same((row["source"], row["rater_source"], row["rater_name"]), ("mturk", "mturk", "W1"))
@@ -610,6 +671,42 @@ def test_warns_of_the_open(new):
     assert "nobody new can come in" in quiet.stop()
 
 
+def test_another_loopback_address(new):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        print("SKIP the page on ::1: there is no IPv6 here")
+        return
+    s = new("--host", "::1", "--invite", "ann")
+    assert s.url.startswith("http://[::1]:"), s.url
+    same(s.get(s.invited["ann"]).status, 200)
+    same(s.form(s.invited["ann"] + "/leave", Origin=s.url.rstrip("/")).status, 303)
+    same(s.get("/", Host="evil.example").status, 421)
+
+
+def test_a_failure_inside(new):
+    """A broken store is told to the log, not to the rater; when it is mended, he goes on."""
+    s = new("--invite", "ann")
+    link = s.invited["ann"]
+    s.task()
+    page = s.get(link + "/task")
+    with sqlite3.connect(s.database) as db:
+        db.execute("alter table crowd_rating rename to elsewhere")
+    reply = answer(s, link, page, "0")
+    with sqlite3.connect(s.database) as db:
+        db.execute("alter table elsewhere rename to crowd_rating")
+    same((reply.status, s.get(link + "/task").status), (500, 200))
+    assert "Nothing of your answers is lost" in reply.text and "crowd_" not in reply.text and s.run not in reply.text
+    same(answer(s, link, page, "0").status, 303)
+    same(s.statistics()["ratings"], 1)
+    assert "crowd_rating" in s.stop()
+
+
+def test_help(new):
+    said = subprocess.run([LAMARCK, "rate", "serve", "--help"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("usage: lamarck rate serve RUN"), said
+
+
 def test_no_api_without_a_key(new):
     s = new(key=None)
     reply = s.api("GET", "statistics")
@@ -633,6 +730,9 @@ def main():
                     s = new()
                     s.rules(**PLAIN)
                     test(s)
+                for s in servers:  # each ends well, whatever was done to it
+                    if s.process.poll() is None:
+                        s.stop(signal.SIGTERM)
             finally:
                 for s in servers:
                     if s.process.poll() is None:

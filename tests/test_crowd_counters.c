@@ -13,6 +13,7 @@
 
 #include "../rater/crowd_sql.h"
 #include "crowd_fixture.h"
+#include "crowd_throng.h"
 #include "scratch.h"
 
 static int setup(void **state)
@@ -33,108 +34,6 @@ static void ok(int rc, const error *err)
         fail_msg("unexpected error %d: %s", rc, err->text);
 }
 
-/* A crowd with compare tasks and gold, and people who do anything in any order. */
-typedef struct throng {
-    crowd *c;
-    char asked[SHA256_HEX], tasks[12][SHA256_HEX];
-    char tokens[200][ASSIGNMENT_TOKEN];
-    size_t n_tokens;
-    int64_t raters[5], now;
-    uint64_t random;
-} throng;
-
-enum { N_TASKS = 12, N_GOLD = 4, N_RATERS = 5, N_TOKENS = 200 };
-
-static size_t below(throng *t, size_t n)
-{
-    t->random = seed_mix(t->random, 1);
-    return (size_t)(t->random % n);
-}
-
-static void gather(throng *t, const char *dir, uint64_t seed)
-{
-    *t = (throng){.c = crowd_in(dir), .now = 2000, .random = seed};
-    put_question(t->c, QUESTION_COMPARE, t->asked);
-    for (size_t i = 0; i < N_TASKS; i++)
-        if (i < N_GOLD)
-            put_gold(t->c, t->asked, QUESTION_COMPARE, i, t->tasks[i]);
-        else
-            put_task(t->c, t->asked, QUESTION_COMPARE, i, 1 + i % 3, t->tasks[i]);
-    for (size_t i = 0; i < N_RATERS; i++) {
-        char name[20];
-        snprintf(name, sizeof name, "rater %zu", i);
-        t->raters[i] = rater_named(t->c, name);
-    }
-}
-
-static void keep(throng *t, int rc, assignment *a)
-{
-    if (rc != ASSIGN_GIVEN)
-        return;
-    memcpy(t->tokens[t->n_tokens++ % N_TOKENS], a->token, sizeof a->token);
-    assignment_free(a);
-}
-
-static void change_rules(throng *t)
-{
-    quality_rules r = {.gold_share = (double)below(t, 6) / 10,
-                       .repeat_share = (double)below(t, 5) / 10,
-                       .min_seconds = (double)below(t, 3),
-                       .max_ratings = below(t, 4) == 0 ? 10 : 0,
-                       .min_checks = 1 + below(t, 4),
-                       .min_right = (double)below(t, 10) / 10,
-                       .lease_seconds = 1 + (int64_t)below(t, 50)};
-    set_rules(t->c, &r);
-}
-
-/* One thing that somebody does. */
-static void happen(throng *t)
-{
-    error err = {0};
-    assignment a = {0};
-    int64_t rater = t->raters[below(t, N_RATERS)];
-    size_t task = below(t, N_TASKS);
-    size_t n = t->n_tokens < N_TOKENS ? t->n_tokens : N_TOKENS;
-    t->now += (int64_t)below(t, 20);
-    switch (below(t, 16)) {
-    case 0:
-        ok(crowd_leave(t->c, rater, &err), &err);
-        break;
-    case 1:
-        if (crowd_undo(t->c, rater, t->now, &a, &err) == 1)
-            assignment_free(&a);
-        break;
-    case 2:
-        ok(crowd_close_task(t->c, t->tasks[task], &err), &err);
-        break;
-    case 3:
-        if (task >= N_GOLD)
-            put_task(t->c, t->asked, QUESTION_COMPARE, task, below(t, 5), t->tasks[task]);
-        break;
-    case 4:
-        if (below(t, 5) == 0)
-            change_rules(t);
-        break;
-    case 5:
-        ok(crowd_set_open(t->c, below(t, 4) > 0, &err), &err);
-        break;
-    case 6:
-        keep(t, crowd_assign_task(t->c, rater, t->tasks[task], t->now, &a, &err), &a);
-        break;
-    case 7:
-    case 8:
-    case 9:
-    case 10:
-        keep(t, crowd_assign(t->c, rater, t->now, &a, &err), &a);
-        break;
-    default:
-        if (n)
-            submit(t->c,
-                   t->tokens[below(t, 3) ? (t->n_tokens - 1) % N_TOKENS : below(t, n)],
-                   (int)below(t, 3) - 1, t->now);
-    }
-}
-
 static void test_counters_are_what_a_recount_gives(void **state)
 {
     (void)state;
@@ -142,10 +41,10 @@ static void test_counters_are_what_a_recount_gives(void **state)
     for (uint64_t seed = 1; seed <= 4; seed++) {
         throng t;
         char *dir = scratch_new();
-        gather(&t, dir, seed);
+        throng_gather(&t, dir, seed);
         sqlite3_exec(t.c->file.db, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
         for (size_t i = 0; i < 300; i++) {
-            happen(&t);
+            throng_happen(&t);
             assert_counters_hold(t.c);
             excluded += counts_of(t.c).excluded;
         }
@@ -163,10 +62,10 @@ static void test_nobody_counts_twice_for_a_task(void **state)
 {
     throng t;
     sqlite3_stmt *q = NULL;
-    gather(&t, *state, 99);
+    throng_gather(&t, *state, 99);
     sqlite3_exec(t.c->file.db, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
     for (size_t i = 0; i < 1500; i++)
-        happen(&t);
+        throng_happen(&t);
     assert_int_equal(sqlite3_prepare_v2(t.c->file.db,
                                         "SELECT 1 FROM crowd_rating WHERE good = 1 GROUP "
                                         "BY rater, task HAVING count(*) > 1",
@@ -277,6 +176,30 @@ static void test_a_round_costs_the_same_in_a_large_store(void **state)
     crowd_close(c);
 }
 
+/* Pages are reloaded far more often than answered: that must not wait for the disk. */
+static void test_a_reload_writes_nothing_for_half_of_the_lease(void **state)
+{
+    char asked[SHA256_HEX], task[SHA256_HEX];
+    crowd *c = crowd_in(*state);
+    const quality_rules r = plain_rules(); /* 900 seconds */
+    set_rules(c, &r);
+    put_question(c, QUESTION_ACCEPT, asked);
+    put_task(c, asked, QUESTION_ACCEPT, 0, 1, task);
+    int64_t ada = rater_named(c, "ada"), bob = rater_named(c, "bob");
+    const int64_t times[] = {2000, 2001, 2449, 2450, 3349, 3350};
+    const bool writes[] = {true, false, false, true, true, false};
+    for (size_t i = 0; i < 6; i++) {
+        int before = sqlite3_total_changes(c->file.db);
+        assignment a = assign(c, ada, times[i]);
+        assignment_free(&a);
+        assert_int_equal(sqlite3_total_changes(c->file.db) > before, writes[i]);
+    }
+    assert_assign(c, bob, 4248, ASSIGN_NOTHING);
+    assignment b = assign(c, bob, 4249); /* 900 seconds after the last that was kept */
+    assignment_free(&b);
+    crowd_close(c);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -284,6 +207,7 @@ int main(void)
         T(test_counters_are_what_a_recount_gives),
         T(test_nobody_counts_twice_for_a_task),
         T(test_hot_statements_use_indices),
+        T(test_a_reload_writes_nothing_for_half_of_the_lease),
         T(test_a_round_costs_the_same_in_a_large_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

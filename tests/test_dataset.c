@@ -88,7 +88,7 @@ static void tsv_has_no_quoting(void **state)
 static void columns_can_be_mapped(void **state)
 {
     (void)state;
-    const dataset_fields fields = {"word", "opposite"};
+    const dataset_fields fields = {.input = "word", .target = "opposite"};
     dataset *d = parse("{\"word\":\"hot\",\"opposite\":\"cold\",\"target\":\"t\"}",
                        DATASET_JSONL, &fields);
     assert_row(d, 0, 1, "hot", "cold");
@@ -234,7 +234,7 @@ static void a_mapped_column_that_is_missing_is_named(void **state)
     (void)state;
     dataset *d;
     error err = {0};
-    const dataset_fields fields = {"wrod", NULL};
+    const dataset_fields fields = {.input = "wrod", .target = NULL};
     const char row[] = "{\"word\":\"a\",\"target\":\"b\"}";
     assert_int_equal(
         dataset_parse(&d, row, strlen(row), DATASET_JSONL, "f", &fields, &err), E_FORMAT);

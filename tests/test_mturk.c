@@ -1,5 +1,5 @@
 /* Mechanical Turk without a network: requests equal to botocore's, forms, answers, money,
- * books, keys. With arguments (make FILE TASKS WANTED) it makes a run for tests/cli. */
+ * books. With arguments it makes runs for tests/cli (mturk_fixture.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -436,6 +436,62 @@ static void a_plan_counts_what_is_missing_and_asks_nobody(void **state)
     scratch_remove(dir);
 }
 
+static void gold_is_posted_when_asked_for_and_once(void **state)
+{
+    (void)state;
+    char *dir = scratch_new(), path[500], question_id[SHA256_HEX], output[SHA256_HEX],
+         id[SHA256_HEX];
+    const char *outputs[] = {output};
+    crowd *c;
+    mturk *m;
+    mturk_bill bill;
+    error err = {0};
+    mturk_post_options o = {.terms = mturk_terms_defaults(), .plan_cap_cents = 1000};
+    o.terms.reward_cents = 5;
+    assert_non_null(dir);
+    snprintf(path, sizeof path, "%s/lamarck.sqlite", dir);
+    assert_int_equal(mturk_fixture_run(path, 1, 3, &err), 0);
+    assert_int_equal(crowd_open(&c, path, &err), 0);
+    static char text_of[] = "Good?", nothing[] = "";
+    const question q = {
+        .kind = QUESTION_ACCEPT, .text = text_of, .instructions = nothing};
+    assert_int_equal(crowd_put_question(c, &q, question_id, &err), 0);
+    assert_int_equal(crowd_put_output(c, "", "yes", output, &err), 0);
+    const task_request gold = {
+        .question = question_id, .outputs = outputs, .wanted = 4, .gold = "1"};
+    assert_int_equal(crowd_put_task(c, &gold, id, &err), 0);
+    crowd_close(c);
+    assert_int_equal(mturk_open(&m, path, MTURK_SANDBOX, NULL, &err), 0);
+    assert_int_equal(mturk_plan(m, &o, &bill, &err), 0);
+    assert_int_equal(bill.assignments, 3);
+    o.gold = true;
+    assert_int_equal(mturk_plan(m, &o, &bill, &err), 0);
+    assert_int_equal(bill.assignments, 7);
+    hit_row h = row_for(mturk_books(m), id, 0, 4);
+    assert_int_equal(mturk_store_set_cap(mturk_books(m), 1000, &err), 0);
+    assert_int_equal(mturk_store_reserve(mturk_books(m), &h, &(task_view){0}, 1, &err),
+                     RESERVED);
+    assert_int_equal(mturk_plan(m, &o, &bill, &err), 0);
+    assert_int_equal(bill.assignments, 3);
+    mturk_close(m);
+    scratch_remove(dir);
+}
+
+/* The program for tests/cli. */
+static int act(int argc, char **argv)
+{
+    error err = {0};
+    int rc = E_ARGUMENT;
+    if (argc == 5 && strcmp(argv[1], "make") == 0)
+        rc = mturk_fixture_run(argv[2], strtoul(argv[3], NULL, 10),
+                               strtoul(argv[4], NULL, 10), &err);
+    else if (argc == 4 && strcmp(argv[1], "answer") == 0)
+        rc = mturk_fixture_answer(argv[2], argv[3], &err);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", err.text);
+    return rc < 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -448,14 +504,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_cap_holds_in_the_transaction_that_reserves),
         cmocka_unit_test(places_have_books_of_their_own),
         cmocka_unit_test(a_plan_counts_what_is_missing_and_asks_nobody),
+        cmocka_unit_test(gold_is_posted_when_asked_for_and_once),
     };
-    error err = {0};
-    if (argc == 5 && strcmp(argv[1], "make") == 0) {
-        if (mturk_fixture_run(argv[2], strtoul(argv[3], NULL, 10),
-                              strtoul(argv[4], NULL, 10), &err) == 0)
-            return 0;
-        fprintf(stderr, "%s\n", err.text);
-        return 1;
-    }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return argc > 1 ? act(argc, argv) : cmocka_run_group_tests(tests, NULL, NULL);
 }

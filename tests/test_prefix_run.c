@@ -588,6 +588,75 @@ static void test_it_begins_as_the_best_prompt_of_a_search(void **state)
     scratch_remove(other);
 }
 
+/* Nats per target token of a candidate on the selection split. */
+static double selection_loss(experiment *e, const genome *g)
+{
+    judge j;
+    double scores[2][8], nats = 0, tokens = 0;
+    error err = {0};
+    small_lm_judge(&j, e, NULL);
+    for (size_t k = 0; k < 2; k++) { /* per token, and whole */
+        expense spent = {0};
+        e->fitness.per_token = k == 0;
+        measurement m = {.genome = g,
+                         .examples = e->splits[SPLIT_SELECTION].index,
+                         .n = 8,
+                         .scores = scores[k]};
+        assert_int_equal(j.objective->measure(j.objective, &m, 1, &spent, &err), 0);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        nats -= scores[1][i];
+        tokens += scores[1][i] / scores[0][i];
+    }
+    judge_close(&j);
+    return nats / tokens;
+}
+
+/* Its embeddings, or its real keys and values: either way, before the first step the
+ * vectors are the prompt that the search found. */
+static void test_both_methods_begin_at_the_loss_of_the_prompt_found(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"prompt", "prefix"};
+    char *dir = scratch_new();
+    error err = {0};
+    uint64_t id = 0;
+    experiment *e = make(dir, (const char *[]){"budget={tokens: 9000}"}, 1);
+    assert_int_equal(run_start(e, dir, NULL, &id, &err), 0);
+    run_record *found = read_run(dir, id);
+    const candidate_record *best = &found->candidates[found->verdict.best.candidate - 1];
+    genome g;
+    assert_int_equal(genome_parse(&g, &e->spec, best->genome, strlen(best->genome), &err),
+                     0);
+    assert_true(best->id != 1); /* not the seed */
+    double wanted = selection_loss(e, &g);
+    for (size_t k = 0; k < 2; k++) {
+        char *other = scratch_new(), *set = NULL;
+        assert_true(asprintf(&set,
+                             "prefix={init: run, run: '%s', method: %s, tokens: 0, "
+                             "steps: 1, lr: 0.02}",
+                             dir, methods[k]) > 0);
+        experiment *p = make(other, (const char *[]){set}, 1);
+        prefix_run_options options = {.clock = hasty_clock};
+        assert_int_equal(prefix_run_look_up(p, &err), 0);
+        assert_int_equal(prefix_run_start(p, other, &options, &id, &err), 0);
+        run_record *r = read_run(other, id);
+        double loss = r->training->evaluations[0].loss;
+        assert_true(r->training->has_prefix);
+        assert_string_equal(r->training->facts.method, methods[k]);
+        if (fabs(loss - wanted) > 1e-5 * wanted)
+            fail_msg("%s: %.9g at step 0, the prompt has %.9g", methods[k], loss, wanted);
+        run_record_free(r);
+        experiment_free(p);
+        free(set);
+        scratch_remove(other);
+    }
+    genome_free(&g);
+    run_record_free(found);
+    experiment_free(e);
+    scratch_remove(dir);
+}
+
 /* A run folder whose model has become another one. */
 static void test_another_model_is_refused(void **state)
 {
@@ -634,6 +703,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_dry_run_writes_nothing_and_foretells),
         cmocka_unit_test(test_a_search_and_a_training_do_not_go_on_with_each_other),
         cmocka_unit_test(test_it_begins_as_the_best_prompt_of_a_search),
+        cmocka_unit_test(test_both_methods_begin_at_the_loss_of_the_prompt_found),
         cmocka_unit_test(test_another_model_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

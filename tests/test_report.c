@@ -72,6 +72,47 @@ static void claims_only_what_the_interval_supports(void **state)
     assert_says(r, CONCLUSION_NONE, "No verdict: the run is stopped");
 }
 
+static void what_became_of_immigrants_is_told_and_nothing_where_none_came(void **state)
+{
+    (void)state;
+    run_record *r = synthetic_run();
+    guest_count g[SUMMARY_GUESTS];
+    text t = {0};
+    static char origin[] = "projected", replaced[] = "replaced", out[] = "raced out";
+    assert_int_equal(summary_guests(r, g, NULL), 0);
+    assert_int_equal(summary_guest_sentence(r, &t, NULL), 0);
+    assert_int_equal(t.n, 0);
+    uint64_t *line = NULL;
+    size_t n = 0;
+    assert_int_equal(summary_lineage(r, 37, &line, &n, NULL), 0);
+    assert_true(n > 2);
+    candidate_record *forebear = &r->candidates[line[1] - 1];
+    forebear->operators = origin;
+    forebear->state = replaced;
+    size_t at = line[1] == 39 ? 37 : 38;
+    r->candidates[at].operators = origin;
+    r->candidates[at].state = out;
+    assert_int_equal(summary_guests(r, g, NULL), 1);
+    assert_int_equal(g[0].entered, 0);
+    assert_int_equal(g[1].entered, 2);
+    assert_int_equal(g[1].survived, 1);
+    assert_int_equal(g[1].living, 0);
+    assert_int_equal(g[1].in_lineage, 1);
+    assert_int_equal(summary_guest_sentence(r, &t, NULL), 0);
+    assert_string_equal(text_string(&t),
+                        "Texts that gradients found: 2 passed by a projected descent "
+                        "(projected), of which 1 survived the race, 0 live and 1 are "
+                        "forebears of the best prompt.");
+    char *page = render(r);
+    assert_non_null(strstr(page, "Who came from elsewhere"));
+    json_t *json = summary_json(r);
+    assert_int_equal(json_array_size(json_object_get(json, "immigrants")), 1);
+    json_decref(json);
+    free(page);
+    free(line);
+    text_free(&t);
+}
+
 static void follows_first_parents_to_the_seed(void **state)
 {
     (void)state;
@@ -343,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(claims_only_what_the_interval_supports),
         cmocka_unit_test(follows_first_parents_to_the_seed),
+        cmocka_unit_test(what_became_of_immigrants_is_told_and_nothing_where_none_came),
         cmocka_unit_test(ranks_by_examples_then_value_then_birth),
         cmocka_unit_test(formats_counts_and_durations),
         cmocka_unit_test(json_gives_the_stored_doubles),

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../experiments/runs/run.h"
+#include "../experiments/views/summary.h"
 #include "fixture.h"
 #include "scratch.h"
 #include "small_lm.h"
@@ -77,8 +78,14 @@ static void test_another_run_of_the_folder_computes_nothing_again(void **state)
 
 /* ---- Kills ---- */
 
-/* What a child does: begin or go on with the run of dir. */
-static int child_main(const char *dir, const char *file, bool begun)
+/* With texts found by gradients, and without. */
+static const char *const circle[] = {"search.hybrid=on", "search.gradient_rows=4",
+                                     "search.guests_every=2"};
+enum { CIRCLE = sizeof circle / sizeof *circle };
+
+/* What a child does: begin, with n_set of the circle's settings, or go on with the run of
+ * dir. */
+static int child_main(const char *dir, const char *file, bool begun, size_t n_set)
 {
     error err = {0};
     uint64_t id = 0;
@@ -86,7 +93,7 @@ static int child_main(const char *dir, const char *file, bool begun)
     if (begun) {
         rc = run_resume(dir, 0, NULL, &id, &err);
     } else {
-        experiment *e = small_lm_experiment(dir, file, NULL, 0);
+        experiment *e = small_lm_experiment(dir, file, circle, n_set);
         rc = run_start(e, dir, NULL, &id, &err);
         experiment_free(e);
     }
@@ -97,13 +104,14 @@ static int child_main(const char *dir, const char *file, bool begun)
 
 /* A child that is killed after a while, if it is still there. True when it ended by
  * itself. It is this program anew: OpenMP's threads do not survive a fork. */
-static bool child_run(const char *dir, const char *file, bool begun, double seconds)
+static bool child_run(const char *dir, const char *file, bool begun, size_t n_set,
+                      double seconds)
 {
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
         execl("/proc/self/exe", "test_run_lm", "child", dir, file, begun ? "1" : "0",
-              (char *)NULL);
+              n_set ? "circle" : "plain", (char *)NULL);
         _exit(126);
     }
     int status = 0;
@@ -131,28 +139,29 @@ static int run_state(const char *dir)
     return latest == 0 ? 0 : unfinished ? 1 : 2;
 }
 
-static void test_killed_and_resumed_it_ends_the_same(void **state)
+static void kill_and_resume(size_t n_set, size_t most_kills)
 {
-    (void)state;
     static const char file[] = "tiny-f32.gguf";
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     gsl_rng_set(rng, 11);
     char *dir = scratch_new();
     double begin = clock_seconds();
-    run_record *whole = start(dir, file, NULL, 0);
+    run_record *whole = start(dir, file, circle, n_set);
     double took = clock_seconds() - begin;
     scratch_remove(dir);
-    for (size_t kills = 0; kills < 20;) {
+    guest_count came[SUMMARY_GUESTS];
+    assert_int_equal(summary_guests(whole, came, NULL), n_set > 0);
+    for (size_t kills = 0; kills < most_kills;) {
         dir = scratch_new();
         bool done = false;
         for (int i = 0; !done && i < 4; i++) {
             double moment = took * (0.05 + 0.9 * gsl_rng_uniform(rng));
-            done = child_run(dir, file, run_state(dir) > 0, moment);
+            done = child_run(dir, file, run_state(dir) > 0, n_set, moment);
             kills += !done;
             done = done || run_state(dir) == 2; /* killed after its last word */
         }
         if (!done)
-            assert_true(child_run(dir, file, run_state(dir) > 0, 0));
+            assert_true(child_run(dir, file, run_state(dir) > 0, n_set, 0));
         run_record *r = read_run(dir, 0);
         assert_int_equal(r->id, 1);
         assert_int_equal(r->status, RUN_FINISHED);
@@ -162,6 +171,18 @@ static void test_killed_and_resumed_it_ends_the_same(void **state)
     }
     run_record_free(whole);
     gsl_rng_free(rng);
+}
+
+static void test_killed_and_resumed_it_ends_the_same(void **state)
+{
+    (void)state;
+    kill_and_resume(0, 20);
+}
+
+static void test_so_it_does_where_gradients_find_texts(void **state)
+{
+    (void)state;
+    kill_and_resume(CIRCLE, 12);
 }
 
 /* ---- What is refused, and foretold ---- */
@@ -251,12 +272,14 @@ static void test_a_finished_run_is_left_alone_and_none_is_an_error(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 5 && strcmp(argv[1], "child") == 0)
-        return child_main(argv[2], argv[3], argv[4][0] == '1');
+    if (argc == 6 && strcmp(argv[1], "child") == 0)
+        return child_main(argv[2], argv[3], argv[4][0] == '1',
+                          argv[5][0] == 'c' ? CIRCLE : 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_and_repetition_change_nothing),
         cmocka_unit_test(test_another_run_of_the_folder_computes_nothing_again),
         cmocka_unit_test(test_killed_and_resumed_it_ends_the_same),
+        cmocka_unit_test(test_so_it_does_where_gradients_find_texts),
         cmocka_unit_test(test_a_small_budget_is_refused_before_a_run_exists),
         cmocka_unit_test(test_a_dry_run_writes_nothing_and_foretells),
         cmocka_unit_test(test_another_model_is_refused),

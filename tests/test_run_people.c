@@ -19,6 +19,7 @@
 
 #include <gsl/gsl_errno.h>
 
+#include "../experiments/fitness/gold.h"
 #include "../experiments/runs/run.h"
 #include "crowd_fixture.h"
 #include "fixture.h"
@@ -120,25 +121,42 @@ static void test_asking_again_without_answers_changes_nothing(void **state)
     scratch_remove(dir);
 }
 
-/* People answer while the run stays alive: it looks again by itself. */
+/* People answer while the run stays alive, once it has had a while to prepare: it looks
+ * again by itself. */
+typedef struct onlooker {
+    const char *dir;
+    size_t n_waits, prepared;
+} onlooker;
+
 static void answer_when_it_waits(void *context, const run_progress *p)
 {
-    if (p->people && p->people->waiting)
-        scripted_crowd(context, morning);
+    onlooker *o = context;
+    if (!p->people || !p->people->waiting || p->people->fresh)
+        return;
+    o->prepared = p->people->prepared;
+    if (++o->n_waits % 5 == 0)
+        scripted_crowd(o->dir, morning);
 }
 
-static void test_polling_it_needs_no_second_process(void **state)
+static void test_polling_it_prepares_and_ends_the_same(void **state)
 {
     (void)state;
-    const char *set[] = {"fitness.poll=0.001"};
-    char *dir = scratch_new();
-    run_options options = {.watch = answer_when_it_waits, .context = dir};
-    begin(dir, set, 1, &options);
+    char *dir = scratch_new(), *other = scratch_new();
+    size_t waits;
+    run_record *stopped = whole_run(other, NULL, 0, &waits);
+    onlooker o = {.dir = dir};
+    run_options options = {
+        .watch = answer_when_it_waits, .context = &o, .poll_seconds = 0.002};
+    begin(dir, NULL, 0, &options);
     run_record *r = read_run(dir, 0);
-    assert_int_equal(r->status, RUN_FINISHED);
-    assert_true(r->has_verdict);
+    assert_true(o.n_waits > 10);
+    assert_true(o.prepared >= 12); /* the seed on the last two splits at the least */
+    /* The same to the last bit, and at the same price. */
+    assert_same_run(stopped, r, true);
+    run_record_free(stopped);
     run_record_free(r);
     scratch_remove(dir);
+    scratch_remove(other);
 }
 
 static volatile int stop_now;
@@ -242,6 +260,76 @@ static void test_late_and_double_ratings_change_nothing(void **state)
     run_record_free(after);
     scratch_remove(dir);
     scratch_remove(other);
+}
+
+/* ---- Gold ---- */
+
+static void test_spoilt_texts_are_what_nobody_would_prefer(void **state)
+{
+    (void)state;
+    text t = {0};
+    size_t n = 0;
+    error err = {0};
+    assert_int_equal(gold_spoil("Mira, Zoë (12), of Älmhult", &t, &n, &err), 0);
+    assert_string_equal(t.s, "xxxx, xxx (12), xx xxxxxxx");
+    assert_int_equal(n, 3);
+    text_free(&t);
+}
+
+/* 8 answers of a rater: by what is spoilt, or always for that. */
+static void answer_gold(crowd *c, const char *name, bool reads)
+{
+    int64_t rater = rater_named(c, name);
+    for (int i = 0; i < 8; i++) {
+        assignment a;
+        error err = {0};
+        int rc = crowd_assign(c, rater, morning, &a, &err);
+        if (rc == ASSIGN_EXCLUDED || rc == ASSIGN_NOTHING)
+            return;
+        assert_int_equal(rc, ASSIGN_GIVEN);
+        bool first = strstr(a.shown[0], "xxx") != NULL;
+        assert_int_equal(submit(c, a.token, reads == first, morning), SUBMIT_RECORDED);
+        assignment_free(&a);
+    }
+}
+
+static void test_raters_who_do_not_look_are_found(void **state)
+{
+    (void)state;
+    const question_kind kinds[] = {QUESTION_COMPARE, QUESTION_BEST};
+    for (size_t k = 0; k < 2; k++) {
+        char *dir = scratch_new();
+        experiment *e = small_people_experiment(dir, NULL, 0);
+        e->people.question.kind = kinds[k];
+        crowd *c = crowd_in(dir);
+        quality_rules rules = quality_defaults();
+        rules.gold_share = 0.9;
+        rules.repeat_share = 0;
+        set_rules(c, &rules);
+        panel p = {0};
+        error err = {0};
+        assert_int_equal(panel_new(&p, e, c, &err), 0);
+        for (size_t i = 0; i < 5; i++)
+            assert_int_equal(gold_put(&p, i, "A lighthouse stood there.", &err), 1);
+        assert_int_equal(gold_put(&p, 5, "No 12.", &err), 0); /* too little to spoil */
+        char other[SHA256_HEX], id[SHA256_HEX];
+        put_question(c, QUESTION_COMPARE, other);
+        for (size_t i = 0; i < 8; i++) /* gold comes between other questions */
+            put_task(c, other, QUESTION_COMPARE, i, 5, id);
+        answer_gold(c, "reads", true);
+        answer_gold(c, "clicks", false);
+        rater_quality *q = NULL;
+        size_t n = 0;
+        assert_int_equal(crowd_raters(c, &q, &n, &err), 0);
+        assert_int_equal(n, 2);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(q[i].excluded, strcmp(q[i].name, "clicks") == 0);
+        rater_quality_free(q, n);
+        panel_free(&p);
+        crowd_close(c);
+        experiment_free(e);
+        scratch_remove(dir);
+    }
 }
 
 /* ---- Kills ---- */
@@ -412,10 +500,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_waits_without_a_process_and_ends_with_a_verdict),
         cmocka_unit_test(test_asking_again_without_answers_changes_nothing),
-        cmocka_unit_test(test_polling_it_needs_no_second_process),
+        cmocka_unit_test(test_polling_it_prepares_and_ends_the_same),
         cmocka_unit_test(test_an_interrupt_ends_the_polling_and_keeps_all),
         cmocka_unit_test(test_every_rating_is_about_what_was_shown),
         cmocka_unit_test(test_late_and_double_ratings_change_nothing),
+        cmocka_unit_test(test_spoilt_texts_are_what_nobody_would_prefer),
+        cmocka_unit_test(test_raters_who_do_not_look_are_found),
         cmocka_unit_test(test_killed_anywhere_it_ends_the_same),
         cmocka_unit_test(test_a_simulated_crowd_finishes_by_itself_and_says_so),
         cmocka_unit_test(test_a_simulated_crowd_that_is_too_small_is_an_error),

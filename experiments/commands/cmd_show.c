@@ -52,6 +52,7 @@ static int print_text(const run_record *r, size_t top, error *err)
     TRY_OUT(rc, text_add_string(&out, "\n", err));
     TRY_OUT(rc, show_training(&s, r));
     TRY_OUT(rc, show_lineage(&s, r));
+    TRY_OUT(rc, show_guests(&s, r));
     TRY_OUT(rc, show_top(&s, r, top));
     TRY_OUT(rc, show_spend(&s, r));
     fputs(text_string(&out), stdout);

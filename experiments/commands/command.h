@@ -18,7 +18,8 @@ typedef struct command {
 } command;
 
 extern const command cmd_evolve, cmd_score, cmd_generate, cmd_compare, cmd_show, cmd_list,
-    cmd_export, cmd_inspect, cmd_bench, cmd_tokenize, cmd_prefix, cmd_rate, cmd_gradient;
+    cmd_export, cmd_inspect, cmd_bench, cmd_tokenize, cmd_prefix, cmd_rate, cmd_gradient,
+    cmd_reward, cmd_words;
 
 /* A command line that makes no sense: main adds where to find help and exits with 2.
  * Never passed below the commands. */

@@ -35,10 +35,7 @@ static int check_name(const crowd_rows *r, const char *name, const char *const *
 
 static int read_header(crowd_rows *r, const char *const *known, error *err)
 {
-    int rc = table_next(r->table, err);
-    if (rc == 0)
-        return error_set(err, E_FORMAT, "%s is empty: it needs a header", r->path);
-    TRY(rc);
+    TRY(table_next(r->table, err));
     TRY(table_check_header(r->table, err));
     r->columns = array_new(r->table->n, sizeof *r->columns);
     if (!r->columns)
@@ -70,7 +67,8 @@ int crowd_rows_begin(crowd_rows *r, FILE *f, const char *path, const char *const
                      error *err)
 {
     *r = (crowd_rows){.path = path, .file = f};
-    r->is_json = first_byte(f) == '{';
+    int first = first_byte(f);
+    r->is_json = first == '{' || first == EOF; /* JSON Lines of nothing are empty */
     if (r->is_json) {
         r->lines = (json_lines){.file = f, .path = path};
         return 0;

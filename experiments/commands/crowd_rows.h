@@ -1,5 +1,6 @@
 /* Rows of named texts, from CSV with a header or from JSON Lines, told apart by the first
- * byte: so that tasks and ratings are read in one way from both.
+ * byte: so that tasks and ratings are read in one way from both. An empty file has no
+ * rows.
  *
  * In JSON, numbers and booleans read as their text, null as absent; "outputs" and
  * "labels" may be lists, whose members are output1, output2, …; the members of an object

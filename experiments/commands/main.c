@@ -17,8 +17,8 @@
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_COMMANDS = 32 };
 
 static const command *const commands[] = {
-    &cmd_evolve,  &cmd_prefix,   &cmd_compare, &cmd_show,     &cmd_list,
-    &cmd_export,  &cmd_rate,     &cmd_score,   &cmd_generate, &cmd_gradient,
+    &cmd_evolve,  &cmd_prefix,   &cmd_compare, &cmd_show,     &cmd_list,     &cmd_export,
+    &cmd_rate,    &cmd_reward,   &cmd_score,   &cmd_generate, &cmd_gradient, &cmd_words,
     &cmd_inspect, &cmd_tokenize, &cmd_bench,   NULL,
 };
 

@@ -175,7 +175,9 @@ static int post(const request *q, error *err)
         rc = mturk_store_set_cap(mturk_books(s.turk), (int64_t)q->cap, err);
     if (rc == 0) {
         rc = mturk_post(s.turk, &q->post, (int64_t)time(NULL), &bill, err);
-        int told = tell(q, s.turk, &bill, true, rc < 0 ? NULL : err);
+        int told = rc == 0 || bill.hits > 0
+                       ? tell(q, s.turk, &bill, true, rc < 0 ? NULL : err)
+                       : 0;
         rc = rc < 0 ? rc : told;
     }
     mturk_session_close(&s);

@@ -126,7 +126,8 @@ static int run_approve(int argc, char **argv, error *err)
     int rc = hint_elsewhere(s.turk, &flags, err);
     if (rc == 0) {
         rc = mturk_pay(s.turk, (reject_rule)rule, feedback, &p, err);
-        int told = tell_payroll(&p, flags.json, rc < 0 ? NULL : err);
+        bool some = rc == 0 || p.paid + p.rejected + p.elsewhere > 0;
+        int told = some ? tell_payroll(&p, flags.json, rc < 0 ? NULL : err) : 0;
         rc = rc < 0 ? rc : told;
     }
     mturk_session_close(&s);

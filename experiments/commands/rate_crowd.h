@@ -5,7 +5,7 @@
 #include "../../rater/crowd.h"
 #include "command.h"
 
-extern const command rate_status, rate_invite, rate_export, rate_import;
+extern const command rate_status, rate_invite, rate_rules, rate_export, rate_import;
 
 /* The crowd of a run: RUN is its folder, or the file in it. With `create` a folder
  * without a run gets an empty one, so that a crowd can be asked without any search. */

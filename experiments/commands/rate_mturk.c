@@ -149,9 +149,9 @@ static int put_right(mturk_session *s, error *err)
     TRY(mturk_reconcile(s->turk, &r, err));
     if (r.found + r.sent_again > 0)
         fprintf(stderr,
-                "An earlier command ended before it knew of %zu HITs: %zu were found at "
-                "Amazon, %zu asked for again.\n",
-                r.found + r.sent_again, r.found, r.sent_again);
+                "An earlier command ended before it knew what became of some HITs: found "
+                "at Amazon %zu, asked for again %zu.\n",
+                r.found, r.sent_again);
     return 0;
 }
 

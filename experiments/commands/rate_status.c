@@ -136,8 +136,7 @@ static int add_counts(text *out, const crowd_summary *s, error *err)
     const uncounted_ratings *u = &s->uncounted;
     TRY(text_add_format(out, err, "%s\n",
                         n->open ? "takes answers" : "closed: takes no answers"));
-    TRY(text_add_format(out, err,
-                        "tasks     %zu; %zu are open and want %zu more ratings\n",
+    TRY(text_add_format(out, err, "tasks     %zu; open %zu; ratings still wanted %zu\n",
                         n->tasks, n->open_tasks, n->wanted));
     TRY(text_add_format(out, err,
                         "ratings   %zu, of which %zu count; not: %zu of excluded raters, "
@@ -165,14 +164,14 @@ static int add_question(text *out, const question_summary *q, error *err)
 {
     TRY(text_add_format(out, err, "\n%s ", question_names[q->asked.kind]));
     TRY(add_line(out, q->asked.text, 70, err));
-    TRY(text_add_format(out, err, "\n  %zu tasks, %zu of them gold; %zu ratings count\n",
+    TRY(text_add_format(out, err, "\n  tasks %zu (gold %zu); ratings that count %zu\n",
                         q->tasks, q->gold, q->ratings));
     if (!q->has_alpha)
         return text_add_format(out, err, "  no alpha: %s\n", q->why);
     TRY(text_add_format(out, err, "  alpha %.3f", q->alpha));
     if (!isnan(q->low))
         TRY(text_add_format(out, err, " [%.3f, %.3f]", q->low, q->high));
-    return text_add_format(out, err, " (%s; %zu tasks with two ratings or more)\n",
+    return text_add_format(out, err, " (%s; tasks with two ratings or more: %zu)\n",
                            level_of(q->asked.kind), q->n_units);
 }
 

@@ -8,10 +8,18 @@
 
 #include "experiment_read.h"
 
-const char *const fitness_names[N_FITNESS_KINDS] = {"logprob", "accuracy", "exact",
-                                                    "f1",      "human",    "mixed"};
+const hybrid_part hybrid_parts[] = {
+    {"swaps", offsetof(proposal_options, swaps)},
+    {"nearest", offsetof(proposal_options, nearest)},
+    {"projected", offsetof(proposal_options, projected)},
+};
+const size_t n_hybrid_parts = sizeof hybrid_parts / sizeof *hybrid_parts;
+
+const char *const fitness_names[N_FITNESS_KINDS] = {"logprob", "accuracy", "exact", "f1",
+                                                    "human",   "mixed",    "reward"};
 const char *const overflow_words[3] = {"error", "left", "middle"};
 
+enum { MOST_PARTS = 8 };
 enum { COUNT_MAX = 1000000 }; /* of candidates, rounds, words: more is a slip */
 static const double WHOLE_MAX = 9007199254740992; /* 2^53: exact in every JSON reader */
 
@@ -29,6 +37,7 @@ const setting search_settings[] = {
     SEARCH("max_edits", SETTING_SIZE, max_edits, 1, 100),
     SEARCH("niche_radius", SETTING_REAL, niche_radius, 0, 1),
     SEARCH("stall_restart", SETTING_SIZE, stall_restart, 0, COUNT_MAX),
+    SEARCH("guests_every", SETTING_SIZE, guests_every, 0, COUNT_MAX),
     SEARCH("racing", SETTING_SWITCH, racing, 0, 0),
     SEARCH("block", SETTING_SIZE, block, 1, COUNT_MAX),
     SEARCH("first_blocks", SETTING_SIZE, first_blocks, 1, COUNT_MAX),
@@ -38,8 +47,8 @@ const size_t n_search_settings = sizeof search_settings / sizeof *search_setting
 
 const setting proposal_settings[] = {
     {"model_words", SETTING_SIZE, offsetof(proposal_options, words), 0, 1000},
-    {"hybrid", SETTING_SWITCH, offsetof(proposal_options, hybrid), 0, 0},
     {"gradient_rows", SETTING_SIZE, offsetof(proposal_options, gradient_rows), 0, 10000},
+    {"gradient_looks", SETTING_SIZE, offsetof(proposal_options, gradient_looks), 1, 1000},
 };
 const size_t n_proposal_settings = sizeof proposal_settings / sizeof *proposal_settings;
 
@@ -117,6 +126,7 @@ void experiment_free(experiment *e)
     texts_free(e->stops, e->fitness.generation.n_stops);
     prefix_plan_free(&e->prefix);
     people_plan_free(&e->people);
+    free(e->reward.path);
     free(e->backend);
     free(e->path);
     free(e->name);
@@ -142,7 +152,8 @@ static int set_defaults(experiment *e, const char *path, error *err)
     e->fitness = (fitness_options){.per_token = true, .generation = {.max_tokens = 16}};
     e->budget.tokens = 100000;
     e->finalists = 4;
-    e->proposals = (proposal_options){.words = 8, .gradient_rows = 8};
+    e->proposals =
+        (proposal_options){.words = 8, .gradient_rows = 8, .gradient_looks = 6};
     e->prefix = (prefix_plan){.train = train_defaults(PREFIX_EMBEDDINGS)};
     TRY(set_string(&e->description, "", err));
     TRY(set_string(&e->backend, "cpu", err));
@@ -226,6 +237,35 @@ static int read_search_kind(const yaml_node *node, const search_type **out, erro
     return 0;
 }
 
+static bool *hybrid_switch(proposal_options *o, size_t part)
+{
+    return (bool *)(void *)((char *)o + hybrid_parts[part].offset);
+}
+
+/* on: all parts; off: none; or a list of parts. */
+static int read_hybrid(const yaml_node *node, proposal_options *o, error *err)
+{
+    const char *names[MOST_PARTS];
+    bool on = false;
+    if (node->kind == YAML_SCALAR && read_switch(node, &on, NULL) < 0)
+        return yaml_error(node, err, E_FORMAT,
+                          "hybrid is \"%.60s\"; it must be on or off, or a list of "
+                          "swaps, nearest and projected",
+                          node->s);
+    if (node->kind != YAML_SCALAR)
+        TRY(expect_list(node, "hybrid", err));
+    for (size_t i = 0; i < n_hybrid_parts; i++) {
+        names[i] = hybrid_parts[i].name;
+        *hybrid_switch(o, i) = on;
+    }
+    for (size_t i = 0; node->kind == YAML_LIST && i < node->n; i++) {
+        size_t part;
+        TRY(read_word(node->items[i], names, n_hybrid_parts, &part, err));
+        *hybrid_switch(o, part) = true;
+    }
+    return 0;
+}
+
 static int check_search(const yaml_node *map, const search_options *o, error *err)
 {
     if (o->elites >= o->population)
@@ -243,10 +283,10 @@ static int check_search(const yaml_node *map, const search_options *o, error *er
 static int read_search(experiment_reader *r, error *err)
 {
     static const char *const keys[] = {
-        "kind",     "model_words",    "population",   "elites",        "tournament",
-        "founders", "immigrants",     "max_edits",    "stall_restart", "racing",
-        "block",    "crossover_rate", "niche_radius", "first_blocks",  "race_alpha",
-        "hybrid",   "gradient_rows"};
+        "kind",     "model_words",    "population",     "elites",        "tournament",
+        "founders", "immigrants",     "max_edits",      "stall_restart", "racing",
+        "block",    "crossover_rate", "niche_radius",   "first_blocks",  "race_alpha",
+        "hybrid",   "gradient_rows",  "gradient_looks", "guests_every"};
     experiment *e = r->e;
     e->search = search_type_find("ga");
     const yaml_node *map = yaml_get(r->root, "search");
@@ -258,6 +298,9 @@ static int read_search(experiment_reader *r, error *err)
     const yaml_node *node = yaml_get(map, "kind");
     if (node)
         TRY(read_search_kind(node, &e->search, err));
+    node = yaml_get(map, "hybrid");
+    if (node)
+        TRY(read_hybrid(node, &e->proposals, err));
     TRY(settings_read(map, proposal_settings, n_proposal_settings, &e->proposals, err));
     return check_search(map, &e->search_options, err);
 }
@@ -355,7 +398,7 @@ static int read_sections(experiment_reader *r, const experiment_overrides *overr
     TRY(read_search(r, err));
     TRY(read_budget(r, err));
     TRY(experiment_read_prefix(r, err));
-    TRY(experiment_check_people(r, err));
+    TRY(experiment_check_open(r, err));
     return read_rest(r, overrides, err);
 }
 

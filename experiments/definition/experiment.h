@@ -23,10 +23,11 @@ typedef enum fitness_kind {
     FITNESS_EXACT, /* generated text equals a target (white space trimmed, case as is) */
     FITNESS_F1, /* token F1 of the generated text, SQuAD normalisation (Rajpurkar et al.
                    2016) */
-    FITNESS_HUMAN, /* people judge the generated text */
-    FITNESS_MIXED, /* people and the model: people_plan.model */
+    FITNESS_HUMAN,  /* people judge the generated text */
+    FITNESS_MIXED,  /* people and the model: people_plan.model */
+    FITNESS_REWARD, /* a reward that was learned from people judges the generated text */
 } fitness_kind;
-enum { N_FITNESS_KINDS = FITNESS_MIXED + 1 };
+enum { N_FITNESS_KINDS = FITNESS_REWARD + 1 };
 
 typedef struct fitness_options {
     fitness_kind kind;
@@ -37,13 +38,15 @@ typedef struct fitness_options {
     double length_weight; /* score taken off per prompt token (all text genes rendered) */
     double fluency_weight; /* score taken off per nat of the prompt's own mean token
                               surprise */
-    sampling generation;   /* EXACT, F1, HUMAN, MIXED; strings owned by the experiment */
+    sampling
+        generation; /* EXACT, F1, HUMAN, MIXED, REWARD; strings owned by the experiment */
 } fitness_options;
 
 /* HUMAN, MIXED: what people are asked, and how many of them. */
 typedef struct people_plan {
     question question;
     template_text shown;   /* beside the outputs: text and fields of the row */
+    size_t gold;           /* questions with a known answer, see fitness/gold.h */
     size_t ratings;        /* wanted per candidate and example */
     double cents;          /* per rating, for estimates and bills */
     double rating_seconds; /* that one is expected to take */
@@ -57,6 +60,12 @@ typedef struct people_plan {
     double screen;      /* MIXED, if above 0: people see this share of the candidates of a
                            step, the best by the model's score, and nobody sees the rest */
 } people_plan;
+
+/* REWARD: what judges; a text's context is what people_plan.shown says. */
+typedef struct reward_plan {
+    char *path;              /* its file, resolved */
+    char sha256[SHA256_HEX]; /* of the file's bytes when the experiment was read */
+} reward_plan;
 
 /* 0: no limit. A hard cap is never overshot, the initial population and the finish
  * included. */
@@ -94,10 +103,13 @@ typedef struct gene_source {
 
 /* What the model is asked for besides scores. */
 typedef struct proposal_options {
-    size_t words;         /* words at a time; 0: it proposes none */
-    bool hybrid;          /* gradients and evolution feed each other */
-    size_t gradient_rows; /* hybrid: rows of the search split behind a gradient; 0: words
-                             are not swapped by gradient */
+    size_t words; /* words at a time; 0: it proposes none */
+    /* hybrid: gradients and evolution feed each other */
+    bool swaps;            /* of single words, by gradient */
+    bool nearest;          /* texts read back from tuned vectors immigrate */
+    bool projected;        /* and texts that a projected descent passes */
+    size_t gradient_rows;  /* rows of the search split behind a gradient; 0: none of it */
+    size_t gradient_looks; /* gradients behind the texts of one kind, each time */
 } proposal_options;
 
 /* What `lamarck prefix` learns, and how: the file's section of that name. */
@@ -131,6 +143,7 @@ typedef struct experiment {
     size_t n_seeds;
     fitness_options fitness;
     people_plan people;
+    reward_plan reward;
     row_overflow overflow;
     const search_type *search;
     search_options search_options;
@@ -190,11 +203,14 @@ int experiment_take_rows(experiment *e, const experiment *theirs, const genome *
  * text genes, one per line. Appended to *out. */
 int experiment_head(const experiment *e, const genome *g, text *out, error *err);
 
-/* Is its fitness human or mixed? Its rows may then have no target. */
+/* Is its fitness human or mixed? */
 bool experiment_asks_people(const experiment *e);
+/* Is there no right answer? Then rows may have no target. */
+bool experiment_is_open(const experiment *e);
 /* E_UNSUPPORTED, naming it, for a row without a target; `why` needs one. */
 int experiment_need_targets(const experiment *e, const char *why, error *err);
-/* What people see of example i beside the outputs, appended to *out. */
+/* What people see, and a reward reads, of example i beside the outputs, appended to *out.
+ */
 int experiment_people_context(const experiment *e, size_t i, text *out, error *err);
 
 /* Open its model. A name that is known ("smollm2") is looked up again where model_path is

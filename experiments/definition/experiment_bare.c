@@ -142,6 +142,11 @@ int experiment_take_rows(experiment *e, const experiment *theirs, const genome *
     prompt_template rows = {0};
     TRY(strip_template(theirs, g, &rows, err));
     int rc = check_fields(e, &rows.body, err);
+    if (rc == 0 && !prompt_uses(&rows, "target"))
+        rc = error_set(
+            err, E_UNSUPPORTED,
+            "the prompt of the run has no {{target}}, so nothing can be learned "
+            "behind it: people judged what followed");
     for (size_t i = 0; rc == 0 && i < rows.n_messages; i++)
         rc = check_fields(e, &rows.messages[i].content, err);
     if (rc < 0) {

@@ -41,7 +41,7 @@ static int load_file(experiment_reader *r, const yaml_node *map, error *err)
                         "input and target are both the column \"%.60s\"", input);
         goto out;
     }
-    dataset_fields fields = {input, target, experiment_asks_people(r->e)};
+    dataset_fields fields = {input, target, experiment_is_open(r->e)};
     rc = dataset_load(&r->e->data, path, &fields, err);
     if (rc == E_IO)
         yaml_error_at(node, err);
@@ -205,7 +205,7 @@ static int restore_data(experiment_reader *r, const yaml_node *map, error *err)
     TRY(check_keys(map, keys, 4, "kept data", err));
     TRY(require_key(map, "path", "data", &path, err));
     dataset_builder b;
-    dataset_fields names = {.no_targets = experiment_asks_people(r->e)};
+    dataset_fields names = {.no_targets = experiment_is_open(r->e)};
     TRY(builder_begin(&b, path->s ? path->s : "", &names, err));
     int rc = restore_rows(&b, map, err);
     if (rc == 0)

@@ -109,6 +109,8 @@ int experiment_read_fitness(experiment_reader *r, error *err)
     TRY(settings_read(map, fitness_settings, n_fitness_settings, &e->fitness, err));
     if (experiment_asks_people(e))
         TRY(experiment_read_people(r, map, err));
+    else if (e->fitness.kind == FITNESS_REWARD)
+        TRY(experiment_read_reward(r, map, err));
     else
         TRY(read_model_judged(e, map, err));
     return read_stops(e, map, err);

@@ -136,9 +136,21 @@ static int dump_fitness(json_t *root, const experiment *e, error *err)
     TRY(settings_dump(map, fitness_settings, n_fitness_settings, f, err));
     if (experiment_asks_people(e))
         TRY(experiment_dump_people(map, e, err));
+    else if (f->kind == FITNESS_REWARD)
+        TRY(experiment_dump_reward(map, e, err));
     else
         TRY(json_put_texts(map, "labels", f->labels, f->n_labels, err));
     return json_put_texts(map, "stop", e->stops, f->generation.n_stops, err);
+}
+
+static int dump_hybrid(json_t *map, const proposal_options *o, error *err)
+{
+    json_t *list;
+    TRY(put_empty(map, "hybrid", json_array(), &list, err));
+    for (size_t i = 0; i < n_hybrid_parts; i++)
+        if (*(const bool *)(const void *)((const char *)o + hybrid_parts[i].offset))
+            TRY(append(list, json_string(hybrid_parts[i].name), err));
+    return 0;
 }
 
 static int dump_settings(json_t *root, const experiment *e, error *err)
@@ -146,6 +158,7 @@ static int dump_settings(json_t *root, const experiment *e, error *err)
     json_t *map;
     TRY(put_empty(root, "search", json_object(), &map, err));
     TRY(put(map, "kind", json_string(e->search->name), err));
+    TRY(dump_hybrid(map, &e->proposals, err));
     TRY(settings_dump(map, proposal_settings, n_proposal_settings, &e->proposals, err));
     TRY(settings_dump(map, search_settings, n_search_settings, &e->search_options, err));
     TRY(put_empty(root, "budget", json_object(), &map, err));

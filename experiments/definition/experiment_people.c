@@ -12,6 +12,7 @@
 static const setting settings[] = {
     PEOPLE("ties", SETTING_SWITCH, question.ties, 0, 0),
     PEOPLE("ratings", SETTING_SIZE, ratings, 1, 1000),
+    PEOPLE("gold", SETTING_SIZE, gold, 0, 1000),
     PEOPLE("cents", SETTING_REAL, cents, 0, 1e6),
     PEOPLE("rating_seconds", SETTING_REAL, rating_seconds, 0, 1e6),
     PEOPLE("crowd_size", SETTING_SIZE, crowd_size, 1, 100000),
@@ -50,6 +51,11 @@ void people_plan_free(people_plan *p)
 bool experiment_asks_people(const experiment *e)
 {
     return e->fitness.kind == FITNESS_HUMAN || e->fitness.kind == FITNESS_MIXED;
+}
+
+bool experiment_is_open(const experiment *e)
+{
+    return experiment_asks_people(e) || e->fitness.kind == FITNESS_REWARD;
 }
 
 int experiment_need_targets(const experiment *e, const char *why, error *err)
@@ -141,7 +147,7 @@ static int read_scale(people_plan *p, const yaml_node *map, error *err)
 }
 
 /* People see the row's fields, and nothing that a model wrote or a gene says. */
-static int read_shown(experiment_reader *r, const yaml_node *map, error *err)
+int experiment_read_shown(experiment_reader *r, const yaml_node *map, error *err)
 {
     const yaml_node *node = yaml_get(map, "shown");
     template_text *t = &r->e->people.shown;
@@ -161,6 +167,9 @@ static int read_rules(people_plan *p, const yaml_node *map, error *err)
     const yaml_node *node = yaml_get(map, "quality");
     const char *keys[N_RULES];
     p->rules = quality_defaults();
+    /* A search brings outputs ever closer to each other, and about those an honest rater
+     * contradicts himself: repeats would exclude whom gold would not. */
+    p->rules.repeat_share = 0;
     if (!node)
         return 0;
     for (size_t i = 0; i < N_RULES; i++)
@@ -198,17 +207,21 @@ static int read_mixed(experiment *e, const yaml_node *map, error *err)
 
 static int check_people_keys(const yaml_node *map, bool mixed, error *err)
 {
-    static const char *const keys[] = {
-        "kind",           "ask",           "question",
-        "instructions",   "ties",          "scale",
-        "shown",          "ratings",       "cents",
-        "rating_seconds", "poll",          "crowd",
-        "crowd_size",     "taste",         "quality",
-        "max_tokens",     "stop",          "temperature",
-        "top_k",          "top_p",         "repetition_penalty",
-        "sampling_seed",  "length_weight", "model",
-        "weight",         "screen",        "labels",
-        "per_token",      "calibrate"};
+    static const char *const keys[] = {"kind",          "ask",
+                                       "question",      "instructions",
+                                       "ties",          "scale",
+                                       "shown",         "ratings",
+                                       "cents",         "rating_seconds",
+                                       "poll",          "crowd",
+                                       "crowd_size",    "taste",
+                                       "gold",          "quality",
+                                       "max_tokens",    "stop",
+                                       "temperature",   "top_k",
+                                       "top_p",         "repetition_penalty",
+                                       "sampling_seed", "length_weight",
+                                       "model",         "weight",
+                                       "screen",        "labels",
+                                       "per_token",     "calibrate"};
     enum { N_KEYS = sizeof keys / sizeof *keys, N_MIXED_ONLY = 6 };
     return check_keys(map, keys, mixed ? N_KEYS : N_KEYS - N_MIXED_ONLY,
                       mixed ? "a mixed fitness" : "a human fitness", err);
@@ -221,6 +234,7 @@ int experiment_read_people(experiment_reader *r, const yaml_node *map, error *er
     bool mixed = e->fitness.kind == FITNESS_MIXED;
     size_t who = 0, liked = TASTE_PROSE;
     p->ratings = 3;
+    p->gold = 5;
     p->rating_seconds = 10;
     p->crowd_size = 20;
     TRY(check_people_keys(map, mixed, err));
@@ -228,7 +242,7 @@ int experiment_read_people(experiment_reader *r, const yaml_node *map, error *er
     TRY(read_ask(p, map, err));
     TRY(settings_read(map, settings, N_SETTINGS, p, err));
     TRY(read_scale(p, map, err));
-    TRY(read_shown(r, map, err));
+    TRY(experiment_read_shown(r, map, err));
     TRY(read_rules(p, map, err));
     const yaml_node *node = yaml_get(map, "crowd");
     if (node)
@@ -262,11 +276,9 @@ static int check_demos(const experiment *e, error *err)
     return 0;
 }
 
-int experiment_check_people(const experiment_reader *r, error *err)
+static int check_people(const experiment_reader *r, error *err)
 {
     const experiment *e = r->e;
-    if (!experiment_asks_people(e))
-        return 0;
     const yaml_node *map = yaml_get(r->root, "fitness");
     if (e->budget.seconds > 0)
         return yaml_error(yaml_get(r->root, "budget"), err, E_FORMAT,
@@ -276,7 +288,18 @@ int experiment_check_people(const experiment_reader *r, error *err)
         return yaml_error(map, err, E_UNSUPPORTED,
                           "soft prompts cannot be judged by people yet: candidates of a "
                           "step are not generated together");
-    if (e->proposals.hybrid && e->proposals.gradient_rows)
+    return 0;
+}
+
+int experiment_check_open(const experiment_reader *r, error *err)
+{
+    const experiment *e = r->e;
+    if (!experiment_is_open(e))
+        return 0;
+    if (experiment_asks_people(e))
+        TRY(check_people(r, err));
+    const proposal_options *p = &e->proposals;
+    if ((p->swaps || p->nearest || p->projected) && p->gradient_rows)
         TRY(experiment_need_targets(e, "a gradient (search.hybrid)", err));
     return check_demos(e, err);
 }

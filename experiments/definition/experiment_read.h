@@ -20,8 +20,16 @@ extern const setting search_settings[], proposal_settings[], fitness_settings[],
     budget_settings[];
 extern const size_t n_search_settings, n_proposal_settings, n_fitness_settings,
     n_budget_settings;
-extern const char *const fitness_names[N_FITNESS_KINDS],
-    *const overflow_words[3], *const gene_names[N_GENE_KINDS];
+/* The words of search.hybrid, and the bool of proposal_options that each stands for. */
+typedef struct hybrid_part {
+    const char *name;
+    size_t offset;
+} hybrid_part;
+extern const hybrid_part hybrid_parts[];
+extern const size_t n_hybrid_parts;
+extern const char *const fitness_names[N_FITNESS_KINDS];
+extern const char *const overflow_words[3];
+extern const char *const gene_names[N_GENE_KINDS];
 
 int experiment_read_data(experiment_reader *r, error *err);
 int experiment_read_genes(experiment_reader *r, error *err);
@@ -55,8 +63,12 @@ int experiment_read_fitness(experiment_reader *r, error *err);
 int experiment_read_labels(experiment *e, const yaml_node *map, fitness_kind kind,
                            error *err);
 int experiment_read_people(experiment_reader *r, const yaml_node *map, error *err);
-/* After search and budget: what does not go together with people. */
-int experiment_check_people(const experiment_reader *r, error *err);
+/* Into people.shown. */
+int experiment_read_shown(experiment_reader *r, const yaml_node *map, error *err);
+int experiment_read_reward(experiment_reader *r, const yaml_node *map, error *err);
+int experiment_dump_reward(json_t *map, const experiment *e, error *err);
+/* After search and budget: what does not go together with people, or without answers. */
+int experiment_check_open(const experiment_reader *r, error *err);
 int experiment_dump_people(json_t *map, const experiment *e, error *err);
 void people_plan_free(people_plan *p);
 int json_put_texts(json_t *object, const char *key, char *const *texts, size_t n,

@@ -71,7 +71,7 @@ int experiment_read_template(experiment_reader *r, error *err)
 {
     const yaml_node *node;
     TRY(require_key(r->root, "template", "the experiment", &node, err));
-    bool open = experiment_asks_people(r->e);
+    bool open = experiment_is_open(r->e);
     return read_shaped(node, open ? prompt_check_open : prompt_check, &r->e->prompt, err);
 }
 

@@ -6,97 +6,44 @@
 #include <time.h>
 
 #include "crowd_simulated.h"
+#include "gold.h"
 #include "model_part.h"
+#include "outputs.h"
 #include "panel.h"
-#include "sheet.h"
+#include "prepare.h"
 
 typedef struct fitness_human {
     objective base; /* first, so that one pointer is both */
     const experiment *experiment;
     scorer *scorer;
-    model_part *model; /* of a mixed fitness; else NULL */
+    model_part *model;  /* of a mixed fitness; else NULL */
+    preparer *preparer; /* once it has joined a run in which it waits; else NULL */
+    size_t n_prepared;
     const volatile int *interrupt;
     people_state state;
     store *store; /* NULL before it has joined a run */
     crowd *crowd;
     uint64_t run;
     double poll_seconds;
+    size_t n_gold; /* put by this process */
 } fitness_human;
 
 static void human_free(objective *o)
 {
     fitness_human *f = (fitness_human *)o;
     crowd_close(f->crowd);
+    preparer_close(f->preparer);
     model_part_close(f->model);
     free(f);
 }
 
-/* ---- Outputs ---- */
-
-/* A batch beside which the seed answers every example of it: the last measurement. */
-typedef struct outputs {
-    measurement *of; /* n + 1 */
-    size_t n;
-    size_t *examples; /* of the seed, without repeats; owned */
-    size_t *seed_at;  /* by data row: place in those */
-    sheet sheet;
-    char **texts;
-} outputs;
-
-static void outputs_free(outputs *o)
-{
-    for (size_t i = 0; o->texts && i < o->sheet.contexts.n; i++)
-        free(o->texts[i]);
-    free(o->texts);
-    sheet_free(&o->sheet);
-    free(o->of);
-    free(o->examples);
-    free(o->seed_at);
-}
-
-static int list_outputs(const fitness_human *f, const measurement *batch, size_t n,
-                        outputs *o, error *err)
-{
-    size_t rows = f->experiment->data->n, count = 0;
-    o->n = n;
-    o->of = array_new(n + 1, sizeof *o->of);
-    o->examples = array_new(rows, sizeof *o->examples);
-    o->seed_at = array_new(rows, sizeof *o->seed_at);
-    if (!o->of || !o->examples || !o->seed_at)
-        return error_memory(err, rows * sizeof *o->examples);
-    for (size_t i = 0; i < n; i++) {
-        o->of[i] = batch[i];
-        for (size_t k = 0; k < batch[i].n; k++)
-            o->seed_at[batch[i].examples[k]] = 1;
-    }
-    for (size_t x = 0; x < rows; x++)
-        if (o->seed_at[x]) {
-            o->seed_at[x] = count;
-            o->examples[count++] = x;
-        }
-    o->of[n] = (measurement){
-        .genome = &f->experiment->seeds[0], .examples = o->examples, .n = count};
-    return 0;
-}
-
-static int outputs_new(const fitness_human *f, const measurement *batch, size_t n,
-                       outputs *o, error *err)
-{
-    sheet_maker maker = {f->experiment, model_tokenizer(scorer_model(f->scorer)),
-                         scorer_window(f->scorer)};
-    *o = (outputs){0};
-    int rc = list_outputs(f, batch, n, o, err);
-    if (rc == 0)
-        rc = sheet_new(&o->sheet, &maker, o->of, n + 1, err);
-    if (rc == 0 && o->sheet.parts[n].failed)
-        rc = error_set(err, E_LIMIT, "the seed prompt cannot answer: %s",
-                       o->sheet.parts[n].reason);
-    if (rc < 0)
-        outputs_free(o);
-    return rc;
-}
-
 /* ---- Prices ---- */
+
+static int said_new(const fitness_human *f, const measurement *batch, size_t n,
+                    outputs *out, error *err)
+{
+    return outputs_new(f->experiment, f->scorer, batch, n, out, err);
+}
 
 static int price(const fitness_human *f, const outputs *o, expense *out, error *err)
 {
@@ -118,7 +65,7 @@ static int price_all(fitness_human *f, const measurement *batch, size_t n, expen
 {
     outputs said;
     expense scored = {0};
-    TRY(outputs_new(f, batch, n, &said, err));
+    TRY(said_new(f, batch, n, &said, err));
     int rc = price(f, &said, out, err);
     outputs_free(&said);
     if (rc == 0 && f->model)
@@ -159,12 +106,27 @@ static int add_cells(const outputs *o, panel *p, error *err)
     return 0;
 }
 
-static int fill_panel(const fitness_human *f, const outputs *o, panel *p, error *err)
+/* From the seed's first outputs, so that there is gold before anybody is asked. */
+static int add_gold(fitness_human *f, const outputs *o, panel *p, error *err)
+{
+    const measurement *seed = &o->of[o->n];
+    size_t first = o->sheet.parts[o->n].first_pair;
+    for (size_t k = 0; k < seed->n && f->n_gold < f->experiment->people.gold; k++) {
+        int rc = gold_put(p, seed->examples[k], o->texts[first + k], err);
+        TRY(rc);
+        f->n_gold += (size_t)rc;
+    }
+    return 0;
+}
+
+static int fill_panel(fitness_human *f, const outputs *o, panel *p, error *err)
 {
     TRY(crowd_begin(f->crowd, err));
     int rc = panel_new(p, f->experiment, f->crowd, err);
     if (rc == 0)
         rc = add_cells(o, p, err);
+    if (rc == 0)
+        rc = add_gold(f, o, p, err);
     if (rc == 0)
         return crowd_commit(f->crowd, err);
     crowd_rollback(f->crowd);
@@ -193,24 +155,32 @@ static int decision_key(const fitness_human *f, const panel *p, char key[SHA256_
 
 /* ---- Asking ---- */
 
+static void notify(const fitness_human *f)
+{
+    if (f->base.notice)
+        f->base.notice(f->base.notice_context);
+}
+
 /* Let all know how it stands. */
 static int update_state(fitness_human *f, size_t missing, bool waiting, error *err)
 {
     crowd_counts c;
     TRY(crowd_count(f->crowd, &c, err));
     people_state *s = &f->state;
-    if (!s->waiting || s->asked < missing)
+    bool fresh = waiting && !s->waiting;
+    if (fresh || s->asked < missing)
         s->asked = missing;
     *s = (people_state){.waiting = waiting,
-                        .simulated = c.simulated > 0,
+                        .fresh = fresh,
+                        .simulated = c.simulated > 0 || f->experiment->people.simulated,
                         .asked = s->asked,
                         .missing = missing,
                         .ratings = c.ratings,
                         .raters = c.raters,
                         .excluded = c.excluded,
+                        .prepared = f->n_prepared,
                         .cents = (double)c.ratings * f->experiment->people.cents};
-    if (f->base.notice)
-        f->base.notice(f->base.notice_context);
+    notify(f);
     return 0;
 }
 
@@ -235,18 +205,40 @@ static bool interrupted(const fitness_human *f)
     return f->interrupt && *f->interrupt;
 }
 
-/* 1: look again; 0: nobody waits here. */
-static int wait_for_people(const fitness_human *f, error *err)
+/* Until then the model prepares what it can, and sleeps when there is no more. */
+static int work_until(fitness_human *f, double until, error *err)
 {
     static const double look_seconds = 0.1; /* how soon Ctrl-C is heard */
-    double until = clock_seconds() + f->poll_seconds;
-    if (f->poll_seconds <= 0)
-        return 0;
-    while (clock_seconds() < until && !interrupted(f))
-        nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * look_seconds)}, NULL);
+    int busy = 1;
+    while (clock_seconds() < until && !interrupted(f)) {
+        busy = busy ? preparer_step(f->preparer, &f->n_prepared, err) : 0;
+        TRY(busy);
+        if (!busy)
+            nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * look_seconds)}, NULL);
+    }
     if (interrupted(f))
         return error_set(err, E_INTERRUPTED, "stopped by the user");
-    return 1;
+    return 0;
+}
+
+static bool is_news(const crowd_counts *a, const crowd_counts *b)
+{
+    return a->ratings != b->ratings || a->withdrawn != b->withdrawn ||
+           a->counted != b->counted || a->excluded != b->excluded;
+}
+
+/* 1: there is something new to read; 0: nobody waits here. */
+static int wait_for_people(fitness_human *f, const crowd_counts *read, error *err)
+{
+    crowd_counts now = *read;
+    while (f->poll_seconds > 0 && !is_news(read, &now)) {
+        TRY(work_until(f, clock_seconds() + f->poll_seconds, err));
+        f->state.prepared = f->n_prepared;
+        f->state.fresh = false;
+        notify(f);
+        TRY(crowd_count(f->crowd, &now, err));
+    }
+    return f->poll_seconds > 0;
 }
 
 /* A quarter of what is missing at a time, so that what is asked next can follow from what
@@ -271,6 +263,8 @@ static int let_simulated_work(fitness_human *f, size_t missing, error *err)
 static int gather(fitness_human *f, panel *p, error *err)
 {
     for (int rc = 1; rc == 1;) {
+        crowd_counts read; /* before reading, so that nothing can slip in between */
+        TRY(crowd_count(f->crowd, &read, err));
         TRY(panel_read(p, err));
         size_t missing = panel_missing(p);
         if (missing == 0)
@@ -278,7 +272,7 @@ static int gather(fitness_human *f, panel *p, error *err)
         TRY(ask(f, p, true, err));
         TRY(update_state(f, missing, true, err));
         rc = f->experiment->people.simulated ? let_simulated_work(f, missing, err)
-                                             : wait_for_people(f, err);
+                                             : wait_for_people(f, &read, err);
         TRY(rc);
     }
     return 0;
@@ -301,12 +295,22 @@ static int recall(const fitness_human *f, const char *key, const panel *p, doubl
     return rc;
 }
 
+/* A process that was killed after its last decision may have left tasks of it open. */
+static int close_leftovers(fitness_human *f, panel *p, error *err)
+{
+    crowd_counts c;
+    TRY(crowd_count(f->crowd, &c, err));
+    return c.open_tasks ? ask(f, p, false, err) : 0;
+}
+
 /* 1: *scores are what was decided, now or before; 0: pending. */
 static int decide(fitness_human *f, panel *p, double *scores, error *err)
 {
     char key[SHA256_HEX];
     TRY(decision_key(f, p, key, err));
     int rc = recall(f, key, p, scores, err);
+    if (rc == 1)
+        TRY(close_leftovers(f, p, err));
     if (rc != 0)
         return rc;
     rc = gather(f, p, err);
@@ -361,7 +365,7 @@ static int measure_people(fitness_human *f, measurement *batch, size_t n, expens
                           error *err)
 {
     outputs said;
-    TRY(outputs_new(f, batch, n, &said, err));
+    TRY(said_new(f, batch, n, &said, err));
     int rc = 0;
     said.texts = array_new(said.sheet.contexts.n, sizeof *said.texts);
     if (!said.texts)
@@ -369,8 +373,12 @@ static int measure_people(fitness_human *f, measurement *batch, size_t n, expens
     if (rc == 0)
         rc = scorer_generate(f->scorer, said.sheet.contexts.rows, said.sheet.contexts.n,
                              &f->experiment->fitness.generation, said.texts, spent, err);
+    if (rc == 0 && f->preparer)
+        preparer_turn(f->preparer, said.of, n);
     if (rc == 0)
         rc = judge_outputs(f, &said, batch, err);
+    if (f->preparer)
+        preparer_turn(f->preparer, NULL, 0);
     outputs_free(&said);
     return rc;
 }
@@ -480,6 +488,8 @@ int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
     f->run = id;
     f->poll_seconds =
         poll_seconds > 0 ? poll_seconds : f->experiment->people.poll_seconds;
+    if (f->poll_seconds > 0 && !f->experiment->people.simulated)
+        TRY(preparer_open(&f->preparer, f->experiment, f->scorer, err));
     TRY(crowd_set_rules(f->crowd, &f->experiment->people.rules, err));
     return crowd_set_open(f->crowd, true, err);
 }

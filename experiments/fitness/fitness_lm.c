@@ -165,6 +165,7 @@ static int pair_score(const fitness_lm *f, const sheet *s, const results *r,
         return answer_f1(r->texts[p], x->targets, x->n_targets, out, err);
     case FITNESS_HUMAN:
     case FITNESS_MIXED:
+    case FITNESS_REWARD:
         return error_set(err, E_ARGUMENT, "the model cannot answer for people");
     }
     return error_set(err, E_ARGUMENT, "unknown kind of fitness %d", (int)o->kind);

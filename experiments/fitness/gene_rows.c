@@ -12,6 +12,7 @@ void gene_rows_free(gene_rows *r)
     for (size_t i = 0; r->places && i < r->rows.n; i++)
         free(r->places[i]);
     free(r->places);
+    free(r->examples);
     free(r->sites);
     text_free(&r->gene);
     genome_free(&r->marked);
@@ -106,32 +107,43 @@ static int add_places(gene_rows *r, const row *x, const size_t *begins,
     return 0;
 }
 
-static int add_example(gene_rows *r, size_t i, error *err)
+/* What candidate g says for example i, as a row (new); where its tokens begin and its
+ * context, if wanted. */
+static int encode(const gene_rows *r, const genome *g, size_t i, row *x, size_t **begins,
+                  text *context, error *err)
 {
     const experiment *e = r->experiment;
     const char *target = e->data->examples[i].targets[0];
-    text context = {0}, tail = {0}, marked = {0}, ignored = {0};
-    size_t *begins = NULL;
-    row x = {0};
-    int rc =
-        experiment_render(e, r->tokenizer, r->genome, i, target, &context, &tail, err);
-    if (rc == 0)
-        rc = experiment_render(e, r->tokenizer, &r->marked, i, target, &marked, &ignored,
-                               err);
-    row_text t = {.context = text_string(&context),
-                  .n_context = context.n,
+    text tail = {0};
+    int rc = experiment_render(e, r->tokenizer, g, i, target, context, &tail, err);
+    row_text t = {.context = text_string(context),
+                  .n_context = context->n,
                   .tail = text_string(&tail),
                   .n_tail = tail.n,
                   .n_target = strlen(target),
                   .special = e->prompt.n_messages > 0};
     if (rc == 0)
-        rc = row_encode_places(&x, &begins, r->tokenizer, &t, err);
+        rc = row_encode_places(x, begins, r->tokenizer, &t, err);
+    text_free(&tail);
+    return rc;
+}
+
+static int add_example(gene_rows *r, size_t i, error *err)
+{
+    const experiment *e = r->experiment;
+    text context = {0}, marked = {0}, ignored = {0};
+    size_t *begins = NULL;
+    row x = {0};
+    int rc = encode(r, r->genome, i, &x, &begins, &context, err);
     if (rc == 0)
         rc = row_list_add(&r->rows, x, err);
     if (rc == 0)
-        rc = add_places(r, &x, begins, t.context, text_string(&marked), err);
+        rc = experiment_render(e, r->tokenizer, &r->marked, i,
+                               e->data->examples[i].targets[0], &marked, &ignored, err);
+    if (rc == 0)
+        rc = add_places(r, &x, begins, text_string(&context), text_string(&marked), err);
     free(begins);
-    text *texts[] = {&context, &tail, &marked, &ignored};
+    text *texts[] = {&context, &marked, &ignored};
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         text_free(texts[k]);
     return rc;
@@ -166,10 +178,13 @@ static int fill(gene_rows *r, size_t n, error *err)
     TRY(make_sites(r, err));
     TRY(first_example(&e->spec, r->genome, from->n, &first, err));
     r->places = array_new(n, sizeof *r->places);
-    if (!r->places)
+    r->examples = array_new(n, sizeof *r->examples);
+    if (!r->places || !r->examples)
         return error_memory(err, n * sizeof *r->places);
-    for (size_t i = 0; i < n; i++)
-        TRY(add_example(r, from->index[(first + i) % from->n], err));
+    for (size_t i = 0; i < n; i++) {
+        r->examples[i] = from->index[(first + i) % from->n];
+        TRY(add_example(r, r->examples[i], err));
+    }
     return 0;
 }
 
@@ -183,4 +198,35 @@ int gene_rows_new(gene_rows *out, const experiment *e, const tokenizer *t,
     else
         *out = r;
     return rc;
+}
+
+/* ---- Variants ---- */
+
+static bool same_row(const gene_rows *r, size_t i, const row *x, const int32_t *ids)
+{
+    const row *was = &r->rows.rows[i];
+    bool same = x->n == was->n && x->n_context == was->n_context;
+    for (size_t t = 0; same && t < x->n; t++) {
+        uint32_t w = r->places[i][t];
+        bool free_word = w != place_none && r->sites[w].usable;
+        same = x->tokens[t] == (free_word ? ids[w] : was->tokens[t]);
+    }
+    return same;
+}
+
+int gene_rows_match(const gene_rows *r, const genome *g, const int32_t *ids, error *err)
+{
+    bool same = true;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && same && i < r->rows.n; i++) {
+        text context = {0};
+        size_t *begins = NULL;
+        row x = {0};
+        rc = encode(r, g, r->examples[i], &x, &begins, &context, err);
+        same = rc == 0 && same_row(r, i, &x, ids);
+        free((int32_t *)(uintptr_t)x.tokens);
+        free(begins);
+        text_free(&context);
+    }
+    return rc == E_LIMIT ? 0 : rc < 0 ? rc : same;
 }

@@ -25,6 +25,7 @@ typedef struct gene_rows {
     size_t n_sites;
     row_list rows;
     uint32_t **places; /* one list per row; owned */
+    size_t *examples;  /* which one each row is of; owned */
 } gene_rows;
 
 /* n rows (or all) of the search split, from a place in it that depends on the genome
@@ -33,5 +34,9 @@ typedef struct gene_rows {
 int gene_rows_new(gene_rows *out, const experiment *e, const tokenizer *t,
                   const genome *g, size_t which, size_t n, error *err);
 void gene_rows_free(gene_rows *r);
+
+/* 1: of candidate g, which differs in the gene's words alone, the rows are token by token
+ * these, with ids[w] for each usable word w; 0: it is tokenised otherwise. */
+int gene_rows_match(const gene_rows *r, const genome *g, const int32_t *ids, error *err);
 
 #endif

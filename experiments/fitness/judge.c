@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fitness_human.h"
+#include "fitness_reward.h"
 #include "fitness_soft.h"
 #include "propose_lm.h"
 
@@ -35,6 +36,14 @@ static int use_prefix(judge *j, const experiment *e, const prefix *p, error *err
 static int open_objective(judge *j, const experiment *e, const judge_options *options,
                           error *err)
 {
+    if (e->fitness.kind == FITNESS_REWARD)
+        return fitness_reward_new(&j->objective, e, j->scorer,
+                                  &(scorer_options){.store = options->store,
+                                                    .backend = options->backend,
+                                                    .overflow = e->overflow,
+                                                    .interrupt = options->interrupt,
+                                                    .ticker = options->ticker},
+                                  err);
     if (!experiment_asks_people(e))
         return fitness_lm_new(&j->objective, e, j->scorer, err);
     if (!options->people)
@@ -70,7 +79,8 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
         TRY(fitness_soft_new(&j->objective, inner, e, j->scorer, err));
     }
     const proposal_options *o = &e->proposals;
-    bool asked = o->words || (o->hybrid && o->gradient_rows);
+    bool by_gradient = o->swaps || o->nearest || o->projected;
+    bool asked = o->words || (by_gradient && o->gradient_rows);
     return asked ? propose_lm_new(&j->proposer, j->scorer, e, err) : 0;
 }
 

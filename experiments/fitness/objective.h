@@ -40,10 +40,12 @@ typedef struct paid_proposer {
 /* Where an objective stands that waits for people. */
 typedef struct people_state {
     bool waiting, simulated;
+    bool fresh;            /* the batch at hand has just been asked for */
     size_t asked, missing; /* of the batch at hand: answers that are wanted in all, and
                               that are not there yet */
     size_t ratings, raters, excluded; /* so far, of all steps */
-    double cents;                     /* spent: ratings times what one costs */
+    size_t prepared; /* outputs that the model generated while people thought */
+    double cents;    /* spent: ratings times what one costs */
 } people_state;
 
 typedef struct objective objective;

@@ -60,8 +60,7 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* What people are shown of a text. */
-static int clean(const char *s, text *out, error *err)
+int panel_clean(const char *s, text *out, error *err)
 {
     size_t n = strlen(s);
     while (n && is_space(s[n - 1]))
@@ -95,7 +94,7 @@ static int put_output(panel *p, size_t group, const char *said, size_t *item, er
 {
     text t = {0};
     char id[SHA256_HEX];
-    int rc = clean(said, &t, err);
+    int rc = panel_clean(said, &t, err);
     if (rc == 0)
         rc = crowd_put_output(p->crowd, p->groups[group].context, text_string(&t), id,
                               err);

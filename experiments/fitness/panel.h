@@ -64,6 +64,9 @@ void panel_free(panel *p);
 int panel_add(panel *p, size_t who, size_t at, const char *said, const char *anchor,
               error *err);
 
+/* What people are shown of a text, appended to *out: as it is put above. */
+int panel_clean(const char *said, text *out, error *err);
+
 /* Read what people said, and fit. May be called again. */
 int panel_read(panel *p, error *err);
 /* Answers that are still wanted before the batch is decided. */

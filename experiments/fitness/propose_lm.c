@@ -119,7 +119,10 @@ int propose_lm_new(paid_proposer **out, scorer *c, const experiment *e, error *e
     const proposal_options *o = &e->proposals;
     q->base = (paid_proposer){.allowance = UINT64_MAX, .free = propose_free};
     q->base.proposer.words = o->words ? propose : NULL;
-    q->base.proposer.swaps = o->hybrid && o->gradient_rows ? propose_swaps : NULL;
+    q->base.proposer.swaps = o->swaps && o->gradient_rows ? propose_swaps : NULL;
+    /* behind a soft prompt, which differs from candidate to candidate, it knows none */
+    bool plain = experiment_soft_gene(e) == e->spec.n_genes && o->gradient_rows;
+    q->base.proposer.texts = plain && (o->nearest || o->projected) ? propose_texts : NULL;
     q->scorer = c;
     q->experiment = e;
     *out = &q->base;

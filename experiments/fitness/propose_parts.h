@@ -28,6 +28,8 @@ typedef struct place {
 int place_read(place *p, error *err);
 void place_free(place *p);
 
+/* A letter, then anything but white space and control characters; valid UTF-8. */
+bool place_is_word(const char *s, size_t n);
 /* The token as a word for the place (new), or NULL if it is none. */
 char *place_token_word(const place *p, const tokenizer *t, int32_t id);
 /* Add the row whose targets are `s` in the place and what follows there, given what
@@ -40,5 +42,11 @@ int place_row(const place *p, const tokenizer *t, const char *s, row_list *to,
 /* proposer.swaps */
 int propose_swaps(proposer *base, const genome_spec *spec, const genome *g, size_t which,
                   size_t k, word_swap *out, error *err);
+
+/* ---- propose_texts.c ---- */
+
+/* proposer.texts */
+int propose_texts(proposer *base, const genome_spec *spec, const genome *g, size_t which,
+                  size_t k, proposed_text *out, error *err);
 
 #endif

@@ -43,7 +43,7 @@ int place_read(place *p, error *err)
     return p->end < to ? 0 : text_add_string(&p->right, "\n", err);
 }
 
-static bool is_word(const char *s, size_t n)
+bool place_is_word(const char *s, size_t n)
 {
     bool letter = n && ((s[0] >= 'a' && s[0] <= 'z') || (s[0] >= 'A' && s[0] <= 'Z') ||
                         (unsigned char)s[0] >= 0x80);
@@ -71,7 +71,7 @@ char *place_token_word(const place *p, const tokenizer *t, int32_t id)
         s++;
         n--;
     }
-    char *copy = is_word(s, n) ? bytes_copy(s, n) : NULL;
+    char *copy = place_is_word(s, n) ? bytes_copy(s, n) : NULL;
     if (copy && is_old_word(p, copy)) {
         free(copy);
         copy = NULL;

@@ -52,6 +52,13 @@ int scorer_open(scorer **out, const model *m, session *s, const scorer_options *
     return 0;
 }
 
+int scorer_open_beside(scorer **out, const scorer *c, error *err)
+{
+    scorer_options quiet = c->options;
+    quiet.ticker = NULL;
+    return scorer_open(out, c->model, c->session, &quiet, err);
+}
+
 void scorer_close(scorer *c)
 {
     if (!c)

@@ -37,6 +37,9 @@ typedef struct scorer_options {
 /* Model, session and everything in the options are borrowed for the scorer's life. */
 int scorer_open(scorer **out, const model *m, session *s, const scorer_options *options,
                 error *err);
+/* Another one with the model, session and memory of `c`, to whom nobody listens and who
+ * has charged nothing: what it remembers, `c` finds, and charges as its own. */
+int scorer_open_beside(scorer **out, const scorer *c, error *err);
 void scorer_close(scorer *c);
 const model *scorer_model(const scorer *c);
 /* From now on remember in `s`. */

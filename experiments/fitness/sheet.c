@@ -15,7 +15,7 @@ typedef struct builder {
 static bool generates(const experiment *e)
 {
     return e->fitness.kind == FITNESS_EXACT || e->fitness.kind == FITNESS_F1 ||
-           experiment_asks_people(e);
+           experiment_is_open(e);
 }
 
 /* A chat is written with special tokens; a plain text has none. */

@@ -68,7 +68,7 @@ static int probe_pace(const experiment *e, const judge *j, double *pace, error *
     objective *o;
     experiment same = *e;
     *pace = 0;
-    if (experiment_asks_people(e))
+    if (experiment_is_open(e))
         same.fitness.kind = FITNESS_EXACT; /* the same texts, and nobody is asked */
     TRY(scorer_open(&forgetful, j->model, j->session,
                     &(scorer_options){.overflow = e->overflow}, err));
@@ -83,18 +83,23 @@ static int probe_pace(const experiment *e, const judge *j, double *pace, error *
 
 /* ---- Running ---- */
 
+/* Nobody answers where the model judges. */
+static int check_poll(const experiment *e, const run_options *options, error *err)
+{
+    if (!options || options->poll_seconds <= 0 || experiment_asks_people(e))
+        return 0;
+    return error_set(err, E_ARGUMENT,
+                     "there is nothing to wait for: %s is judged by the model", e->path);
+}
+
 /* Where people judge, the objective is to know the run whose crowd it asks. */
 static int join(const experiment *e, judge *j, store *s, const char *dir, uint64_t id,
                 const run_options *options, error *err)
 {
-    double poll = options ? options->poll_seconds : 0;
-    if (experiment_asks_people(e))
-        return fitness_human_join(j->objective, s, dir, id, poll, err);
-    if (poll > 0)
-        return error_set(err, E_ARGUMENT,
-                         "there is nothing to wait for: %s is judged by the model",
-                         e->path);
-    return 0;
+    if (!experiment_asks_people(e))
+        return 0;
+    return fitness_human_join(j->objective, s, dir, id,
+                              options ? options->poll_seconds : 0, err);
 }
 
 static int loop(const experiment *e, judge *j, store *s, uint64_t id, ticker *t,
@@ -156,6 +161,7 @@ int run_start(const experiment *e, const char *dir, const run_options *options,
     ticker t = {0};
     judge_options how = {
         .interrupt = interrupt_of(options), .ticker = &t, .people = true};
+    TRY(check_poll(e, options, err));
     TRY(judge_open(&j, e, &how, err));
     int rc = start(e, &j, dir, &t, options, id, err);
     judge_close(&j);
@@ -177,7 +183,9 @@ static int go_on(store *s, const char *dir, const run_record *r,
                          .interrupt = interrupt_of(options),
                          .ticker = &t,
                          .people = true};
-    int rc = judge_open(&j, e, &how, err);
+    int rc = check_poll(e, options, err);
+    if (rc == 0)
+        rc = judge_open(&j, e, &how, err);
     if (rc == 0) {
         rc = join(e, &j, s, dir, r->id, options, err);
         if (rc == 0)

@@ -78,6 +78,8 @@ static int people_line(const people_state *p, text *out, error *err)
         TRY(text_add_string(out, "   cost ", err));
         TRY(people_money(out, p->cents, err));
     }
+    if (p->prepared)
+        return text_add_format(out, err, "   %zu outputs prepared", p->prepared);
     return 0;
 }
 
@@ -158,6 +160,6 @@ void live_watch(void *context, const run_progress *p)
     screen *s = context;
     bool news = screen_is_news(s, p->point ? p->point->step : 0, p->stage);
     if (p->people && p->people->waiting) /* every look at the crowd would be one */
-        news = news || p->people->missing == p->people->asked;
+        news = news || p->people->fresh;
     screen_show(s, news, p, draw, tell);
 }

@@ -222,6 +222,7 @@ int report_render(const run_record *r, text *out, error *err)
     report_curves(&p, r);
     report_comparison(&p, r);
     report_lineage(&p, r);
+    report_guests(&p, r);
     report_operators(&p, r);
     report_spend(&p, r);
     report_candidates(&p, r);

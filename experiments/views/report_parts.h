@@ -35,6 +35,7 @@ void report_operators(page *p, const run_record *r);
 void report_curves(page *p, const run_record *r);
 void report_comparison(page *p, const run_record *r);
 void report_lineage(page *p, const run_record *r);
+void report_guests(page *p, const run_record *r);
 void report_candidates(page *p, const run_record *r);
 void report_spend(page *p, const run_record *r);
 void report_settings(page *p, const run_record *r);

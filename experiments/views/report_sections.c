@@ -55,6 +55,19 @@ void report_lineage(page *p, const run_record *r)
     free(ids);
 }
 
+void report_guests(page *p, const run_record *r)
+{
+    text sentence = {0};
+    if (p->rc == 0)
+        p->rc = summary_guest_sentence(r, &sentence, p->err);
+    if (p->rc == 0 && sentence.n > 0) {
+        put(p, "<section><h2>Who came from elsewhere</h2><p>");
+        put_text(p, text_string(&sentence));
+        put(p, "</p></section>\n");
+    }
+    text_free(&sentence);
+}
+
 /* ---- Candidates ---- */
 
 enum { TOP = 20 };

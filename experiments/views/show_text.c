@@ -241,6 +241,19 @@ int show_lineage(const sheet *s, const run_record *r)
     return rc;
 }
 
+int show_guests(const sheet *s, const run_record *r)
+{
+    text sentence = {0};
+    int rc = summary_guest_sentence(r, &sentence, s->err);
+    if (rc == 0 && sentence.n > 0)
+        rc = terminal_wrap(s->out, text_string(&sentence), "", s->terminal.width, 0,
+                           s->err);
+    if (rc == 0 && sentence.n > 0)
+        rc = text_add_string(s->out, "\n", s->err);
+    text_free(&sentence);
+    return rc;
+}
+
 /* ---- The best ---- */
 
 enum { PROMPT_LINES = 8 };

@@ -20,6 +20,8 @@ int show_training(const sheet *s, const run_record *r);
 int show_spend(const sheet *s, const run_record *r);
 /* From the seed to the best prompt, what each edit changed. */
 int show_lineage(const sheet *s, const run_record *r);
+/* What became of texts that immigrated; nothing where none did. */
+int show_guests(const sheet *s, const run_record *r);
 /* The k best of the search. */
 int show_top(const sheet *s, const run_record *r, size_t k);
 

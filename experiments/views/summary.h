@@ -56,6 +56,20 @@ int summary_lineage(const run_record *r, uint64_t id, uint64_t **ids, size_t *n,
 /* The k best by value among those measured on the most examples, failed ones left out. */
 size_t summary_top(const run_record *r, size_t k, uint64_t *ids);
 
+/* What became of the texts of one origin that immigrated. */
+typedef struct guest_count {
+    const char *origin; /* as operators call it: "nearest", "projected" */
+    size_t entered;
+    size_t survived;   /* the race that they came into */
+    size_t living;     /* in the population at the end */
+    size_t in_lineage; /* of the best */
+} guest_count;
+enum { SUMMARY_GUESTS = 2 };
+/* Fills out; 1, or 0 where none came. */
+int summary_guests(const run_record *r, guest_count out[SUMMARY_GUESTS], error *err);
+/* The same as a sentence, appended to *out; nothing where none came. */
+int summary_guest_sentence(const run_record *r, text *out, error *err);
+
 /* All purposes together. */
 spend summary_spent(const run_record *r);
 /* In words: "search", "proposals of the model"… Static. */

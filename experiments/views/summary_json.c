@@ -96,6 +96,23 @@ static json_t *lineage_json(const run_record *r)
     return list;
 }
 
+static json_t *guests_json(const run_record *r)
+{
+    guest_count g[SUMMARY_GUESTS];
+    if (summary_guests(r, g, NULL) < 0)
+        return NULL;
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < SUMMARY_GUESTS; i++)
+        if (g[i].entered > 0)
+            list =
+                append(list, json_pack("{s:s, s:I, s:I, s:I, s:I}", "origin", g[i].origin,
+                                       "entered", (json_int_t)g[i].entered, "survived",
+                                       (json_int_t)g[i].survived, "living",
+                                       (json_int_t)g[i].living, "in_lineage",
+                                       (json_int_t)g[i].in_lineage));
+    return list;
+}
+
 static json_t *finalists_json(const run_record *r)
 {
     json_t *list = json_array();
@@ -191,14 +208,15 @@ json_t *summary_json(const run_record *r)
         run_status_name(r->status), "stop_reason", text_or_null(r->stop_reason),
         "started", text_or_null(r->started), "model_hash", text_or_null(r->model_hash),
         "backend", text_or_null(r->backend));
-    json_t *body = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seed",
-        prompt_json(r, summary_seed(r), v ? &v->seed : NULL), "best",
-        prompt_json(r, summary_best(r), v ? &v->best : NULL), "difference",
-        v ? json_real_or_null(v->difference) : json_null(), "ci95", interval, "p",
-        v ? json_real_or_null(v->p) : json_null(), "better", better_json(r), "spent",
-        spent_json(r), "finalists", finalists_json(r), "lineage", lineage_json(r),
-        "history", history_json(r), "people", people_json(r));
+    json_t *body =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seed",
+                  prompt_json(r, summary_seed(r), v ? &v->seed : NULL), "best",
+                  prompt_json(r, summary_best(r), v ? &v->best : NULL), "difference",
+                  v ? json_real_or_null(v->difference) : json_null(), "ci95", interval,
+                  "p", v ? json_real_or_null(v->p) : json_null(), "better",
+                  better_json(r), "spent", spent_json(r), "finalists", finalists_json(r),
+                  "lineage", lineage_json(r), "immigrants", guests_json(r), "history",
+                  history_json(r), "people", people_json(r));
     if (!head || !body || json_object_update(head, body) < 0) {
         json_decref(head);
         head = NULL;

@@ -13,7 +13,7 @@ run help rate
 run rate --help
 run_quietly rate aggregate --help
 grep -q "^usage: lamarck rate aggregate " "$scratch/stdout" || note "no help of rate aggregate"
-for command in evolve prefix compare show list export score generate gradient inspect tokenize bench rate; do
+for command in evolve prefix compare show list export score generate gradient words inspect tokenize bench rate reward; do
     run_quietly "$command" --help
     grep -q "^usage: lamarck $command " "$scratch/stdout" || note "$command does not say how it is used"
 done

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Which parts of the circle help? Runs searches that differ in one part each, at equal model
+tokens, and compares their winners on the final split, seed by seed.
+
+    python3 experiments/ablation/ablate.py run    [--csv FILE] [--out FOLDER] [--lamarck PROGRAM]
+                                                  [--budget TOKENS] [--seeds N] [--tasks a,b]
+                                                  [--arms a,b] [--threads N]
+    python3 experiments/ablation/ablate.py table  [--csv FILE]
+
+`run` appends one line per finished search to the CSV and skips what is there already, so it may be
+stopped and started at will. All searches of a task share a folder: what one has computed saves
+the next one time, and is charged to it all the same. `table` prints, for each task, the mean final
+score of each arm and its difference from the genetic algorithm alone, with the 95 % t-interval
+over seeds. Needs nothing but Python's standard library."""
+
+import argparse
+import csv
+import json
+import math
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TASKS = ["antonyms", "translation"]
+# name: settings; the most telling first, in case somebody stops it early
+ARMS = {
+    "ga": [],
+    "projected": ["search.hybrid=[projected]"],
+    "nearest": ["search.hybrid=[nearest]"],
+    "swaps": ["search.hybrid=[swaps]"],
+    "random": ["search.kind=random"],
+    "all": ["search.hybrid=on"],
+}
+FIELDS = ["task", "seed", "arm", "budget", "tokens", "proposals", "candidates_best", "final_best",
+          "final_first_choice", "final_seed", "search_best", "lineage", "guests", "survivors",
+          "seconds"]
+# two-sided 95 % points of Student's t for n - 1 degrees of freedom
+T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+
+
+def read_rows(path):
+    if not path.exists():
+        return []
+    with path.open(newline="") as f:
+        return list(csv.DictReader(f))
+
+
+def append_row(path, row):
+    new = not path.exists()
+    with path.open("a", newline="") as f:
+        w = csv.DictWriter(f, FIELDS, lineterminator="\n")
+        if new:
+            w.writeheader()
+        w.writerow(row)
+
+
+def call(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def run_one(a, task, seed, arm):
+    folder = Path(a.out) / task
+    sets = [x for s in [*ARMS[arm], f"engine.threads={a.threads}"] for x in ("--set", s)]
+    call([a.lamarck, "evolve", str(HERE / f"{task}.yaml"), "--out", str(folder),
+          "--seed", str(seed), "--budget", f"tokens={a.budget}", *sets])
+    shown = json.loads(call([a.lamarck, "show", str(folder), "--json"]))
+    best, first = shown["best"], shown["seed"]
+    parts = {"gradient": "swaps", "nearest": "nearest", "projected": "projected"}
+    made = "+".join(step["operators"] for step in shown["lineage"]).split("+")
+    return dict(task=task, seed=seed, arm=arm, budget=a.budget, tokens=shown["spent"]["tokens"],
+                proposals=shown["spent"]["by_purpose"]["proposals"]["tokens"],
+                candidates_best=best["id"], final_best=best["final_score"],
+                final_first_choice=best["final_first_choice"], final_seed=first["final_score"],
+                search_best=best["search_score"],
+                lineage=" ".join(parts[p] for p in parts if p in made),
+                guests=sum(g["entered"] for g in shown["immigrants"]),
+                survivors=sum(g["survived"] for g in shown["immigrants"]),
+                seconds=round(shown["spent"]["seconds"], 1))
+
+
+def run(a):
+    path = Path(a.csv)
+    for seed, task, arm in [(s, t, m) for s in range(1, a.seeds + 1) for t in a.tasks.split(",")
+                            for m in a.arms.split(",")]:
+        done = {(r["task"], r["seed"], r["arm"], r["budget"]) for r in read_rows(path)}
+        if (task, str(seed), arm, str(a.budget)) not in done:
+            append_row(path, run_one(a, task, seed, arm))
+
+
+def interval(differences):
+    """Mean and half the width of its 95 % interval."""
+    n = len(differences)
+    mean = statistics.fmean(differences)
+    if n < 2:
+        return mean, math.nan
+    return mean, T95[n - 1] * statistics.stdev(differences) / math.sqrt(n)
+
+
+def table(a):
+    rows = read_rows(Path(a.csv))
+    for task in dict.fromkeys(r["task"] for r in rows):
+        scores = {arm: {r["seed"]: float(r["final_best"]) for r in rows
+                        if r["task"] == task and r["arm"] == arm} for arm in ARMS}
+        from_part = {arm: sum(arm in r["lineage"].split() for r in rows
+                              if r["task"] == task and r["arm"] == arm) for arm in ARMS}
+        print(f"{task}, {rows[0]['budget']} tokens\n\n"
+              "| search | seeds | final score | minus ga | texts that came, survived the race | "
+              "winners that descend from it |\n|---|---|---|---|---|---|")
+        for arm, of in scores.items():
+            if not of:
+                continue
+            shared = [s for s in of if s in scores["ga"]]
+            text = guests = own = ""
+            if arm != "ga" and shared:
+                mean, half = interval([of[s] - scores["ga"][s] for s in shared])
+                text = f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
+            mine = [r for r in rows if r["task"] == task and r["arm"] == arm]
+            if arm in ("nearest", "projected", "all"):
+                guests = f"{sum(int(r['guests']) for r in mine)}, " \
+                         f"{sum(int(r['survivors']) for r in mine)}"
+            if arm in ("swaps", "nearest", "projected"):
+                own = f"{from_part[arm]} of {len(of)}"
+            print(f"| {arm} | {len(of)} | {statistics.fmean(of.values()):.3f} | {text} | {guests} | "
+                  f"{own} |")
+        print()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("what", choices=["run", "table"])
+    p.add_argument("--csv", default=str(HERE / "results.csv"))
+    p.add_argument("--out", default="runs/ablation")
+    p.add_argument("--lamarck", default=str(HERE.parents[1] / "build/release/lamarck"))
+    p.add_argument("--budget", type=int, default=40000)
+    p.add_argument("--seeds", type=int, default=5, choices=range(1, 11))
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--tasks", default=",".join(TASKS))
+    p.add_argument("--arms", default=",".join(ARMS))
+    a = p.parse_args()
+    run(a) if a.what == "run" else table(a)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# A search that people judge, from the command line: what it would ask, waiting without a process, a
+# simulated crowd that is called one everywhere, and what other commands say of such a file.
+. "$(dirname "$0")/common"
+for i in $(seq 0 19); do echo "{\"input\": \"thing $i\"}"; done >"$scratch/rows.jsonl"
+cat >"$scratch/people.yaml" <<YAML
+name: people
+model: $PWD/$model
+data: {file: rows.jsonl, search: 6, selection: 4, final: 8}
+template: "{{words}} {{input}} is"
+genes:
+  words: {kind: text, seed: the opposite of, max_words: 6, lexicon: [hot, cold, question]}
+fitness:
+  kind: human
+  question: Which is better?
+  ratings: 2
+  cents: 5
+  max_tokens: 6
+search: {population: 4, founders: 6, elites: 1, block: 3, model_words: 0}
+budget: {evaluations: 120}
+finalists: 2
+YAML
+show() { "$LAMARCK" show "$1" --json >"$scratch/json"; }
+says() { grep -qF "$2" "$1" && note "says: $2" || note "does not say: $2"; }
+
+run_quietly evolve "$scratch/people.yaml" --dry-run
+says "$scratch/stdout" "people answer at most 240 questions, for 12.00 at 5 cents each and 40 minutes of people at 10 s each"
+run_quietly evolve "$scratch/people.yaml" --out "$scratch/waits"
+says "$scratch/stdout" "No verdict: the run is waiting"
+says "$scratch/stdout" "go on:  lamarck evolve --resume"
+show "$scratch/waits"
+says "$scratch/json" '"status": "waiting"'
+says "$scratch/json" '"simulated": false'
+run_quietly evolve --resume "$scratch/waits"
+says "$scratch/stdout" "0 ratings by 0 raters"
+grep -q "SIMULATED" "$scratch/stdout" "$scratch/waits/report.html" && note "called simulated"
+
+timeout --preserve-status -s INT 2 "$LAMARCK" evolve --resume "$scratch/waits" --poll 0.2 >"$scratch/stdout" 2>"$scratch/stderr"
+note "polling until Ctrl-C: exit $?"
+says "$scratch/stderr" "everything is kept"
+
+run_quietly evolve "$scratch/people.yaml" --out "$scratch/simulated" --set fitness.crowd=simulated
+says "$scratch/stdout" "SIMULATED"
+says "$scratch/simulated/report.html" "SIMULATED: no person was asked"
+show "$scratch/simulated"
+says "$scratch/json" '"status": "finished"'
+says "$scratch/json" '"simulated": true'
+
+run evolve --resume "$scratch/simulated" --poll 0
+run prefix "$scratch/people.yaml" --out "$scratch/prefix"
+run evolve "$scratch/people.yaml" --set fitness.kind=mixed --dry-run
+run evolve "$scratch/people.yaml" --set fitness.ask=wors --dry-run
+sed 's/}$/, "target": "cold"}/' "$scratch/rows.jsonl" >"$scratch/targets.jsonl"
+run evolve "$scratch/people.yaml" --set data.file=targets.jsonl --set "template='{{words}} {{input}} {{target}}'" \
+    --set 'fitness={kind: logprob}' --out "$scratch/model" --poll 5
+finish
