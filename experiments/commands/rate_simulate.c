@@ -6,6 +6,7 @@
 #include "../views/json_lines.h"
 #include "options.h"
 #include "secret.h"
+#include "simulate_power.h"
 
 #include <errno.h>
 #include <math.h>
@@ -17,6 +18,7 @@
 static const char usage[] =
     "usage: lamarck rate simulate RUN [--raters N] [--ratings N]\n"
     "       lamarck rate simulate [RUN] --url URL\n"
+    "       lamarck rate simulate --power [--prefer P]\n"
     "\n"
     "Lets a simulated crowd answer what people would be asked about RUN, through the "
     "HTTP\n"
@@ -50,7 +52,10 @@ static const char usage[] =
     "  --ledger FILE        append a CSV line for each rating when the server has "
     "accepted\n"
     "                       it: key, assignment, task, rater, answer, result\n"
-    "  --json               for scripts\n";
+    "  --json               for scripts\n"
+    "\n"
+    "How many ratings a comparison takes is told by --power, without RUN or server:\n"
+    "'lamarck rate simulate --power --help'.\n";
 
 typedef struct simulation {
     client_options o;
@@ -281,6 +286,8 @@ static int simulate(simulation *m, error *err)
 
 static int run(int argc, char **argv, error *err)
 {
+    if (simulate_power_wanted(argc, argv))
+        return simulate_power(argc, argv, err);
     text url = {0};
     simulation m = {
         .o = {.n_raters = 50, .seed = 1, .patience_seconds = 30},
@@ -307,10 +314,16 @@ static int run(int argc, char **argv, error *err)
     return rc;
 }
 
+static const char *help(int argc, char **argv)
+{
+    return simulate_power_wanted(argc, argv) ? simulate_power_usage : usage;
+}
+
 const command rate_simulate = {
     .name = "simulate",
     .group = "people",
     .summary = "a simulated crowd at a server's API",
     .usage = usage,
+    .help = help,
     .run = run,
 };
