@@ -207,6 +207,10 @@ def test_what_is_given_up_is_kept_and_can_be_revived(s, r):
     same((status(s.run)[0]["problem"], status(s.run)[0]["endpoint"]), ("it answers 503", r.origin))
     words = hook(s.run, None, "--status").stdout
     assert "1 given up" in words and "it answers 503" in words, words
+    told = subprocess.run([LAMARCK, "rate", "status", s.run], capture_output=True, text=True)
+    assert f"{r.origin}: 0 delivered, 0 waiting, 1 given up" in told.stdout, told
+    told = subprocess.run([LAMARCK, "rate", "status", s.run, "--json"], capture_output=True, text=True)
+    same(json.loads(told.stdout)["webhooks"], status(s.run))
     hook(s.run, r.url, "--once")
     same(len(r.got), 3)
     hook(s.run, r.url, "--once", "--revive")

@@ -99,6 +99,23 @@ def test_faults_say_what_is_wrong(folder):
     lamarck("rate", "simulate", run, "--ledger", folder, fails="cannot write")
 
 
+def test_power_is_told_with_its_error(folder):
+    few = ["rate", "simulate", "--power", "--repetitions", "200", "--most", "600"]
+    report = json.loads(lamarck(*few, "--prefer", "0.7", "--json"))
+    same(report["simulated"], True)
+    assert report["points"][0]["ratings"] == 10 and report["points"][-1]["ratings"] == 600
+    assert all(p["se"] <= 0.5 / 200 ** 0.5 for p in report["points"])
+    need = {n["power"]: n for n in report["needed"]}
+    assert need[0.8]["ci95"][0] < need[0.8]["ratings"] < need[0.8]["ci95"][1] and need[0.8]["ratings"] < need[0.9]["ratings"]
+    words = lamarck(*few, "--prefer", "0.7", "--cents", "10")
+    assert "SIMULATED: no person was asked" in words and f"80 % power: {-int(-need[0.8]['ratings'] // 1)} ratings" in words, words
+    assert "90 % power: more than 600 ratings" in lamarck(*few, "--prefer", "0.52")
+    lamarck(*few, "--prefer", "1", fails="--prefer is 1")
+    lamarck(*few, "--prefer", "0.6", "--difference", "1", fails="the same thing")
+    lamarck(*few, "--raters", "3", "--per-pair", "4", fails="4 ratings of a pair by 3 raters")
+    assert lamarck("rate", "simulate", "--power", "--help").startswith("usage: lamarck rate simulate --power")
+
+
 def main():
     tests = [(n, f) for n, f in globals().items() if n.startswith("test_") and sys.argv[1:] in ([], [n])]
     assert tests

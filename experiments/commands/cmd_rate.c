@@ -43,6 +43,8 @@ static const command *find(const char *name)
 static const char *help(int argc, char **argv)
 {
     const command *c = argc > 1 ? find(argv[1]) : NULL;
+    if (c && c->help)
+        return c->help(argc - 1, argv + 1);
     return c ? c->usage : usage;
 }
 

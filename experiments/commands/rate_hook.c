@@ -2,14 +2,15 @@
 #include "rate_hook.h"
 #include "../../rater/webhook_send.h"
 #include "../views/json_lines.h"
+#include "hook_status.h"
 #include "options.h"
+#include "run_file.h"
 #include "secret.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char usage[] =
     "usage: lamarck rate hook RUN --to URL [--once]\n"
@@ -103,57 +104,18 @@ static int parse(int argc, char **argv, hook *h, error *err)
     return 0;
 }
 
-static int find_database(hook *h, error *err)
-{
-    struct stat st;
-    bool folder = stat(h->run, &st) == 0 && S_ISDIR(st.st_mode);
-    TRY(text_add_format(&h->database, err, "%s%s", h->run,
-                        folder ? "/lamarck.sqlite" : ""));
-    return stat(h->database.s, &st) == 0
-               ? 0
-               : error_set(err, E_ARGUMENT, "there is no run in %s", h->run);
-}
-
-/* ---- Status ---- */
-
-static json_t *status_json(const webhook_status *s)
-{
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "endpoint", s->origin,
-                     "waiting", (json_int_t)s->n[WEBHOOK_WAITING], "delivered",
-                     (json_int_t)s->n[WEBHOOK_DELIVERED], "dead",
-                     (json_int_t)s->n[WEBHOOK_DEAD], "needless",
-                     (json_int_t)s->n[WEBHOOK_NEEDLESS], "tries", (json_int_t)s->tries,
-                     "problem", s->problem);
-}
-
 static int tell_status(const hook *h, error *err)
 {
-    webhook_status *all;
-    size_t n;
-    json_t *list = json_array();
-    int rc = webhook_statuses(h->database.s, &all, &n, err);
-    if (rc < 0) {
-        json_decref(list);
-        return rc;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const webhook_status *s = &all[i];
-        if (h->json && json_array_append_new(list, status_json(s)) < 0)
-            rc = error_memory(err, sizeof *s);
-        if (h->json)
-            continue;
-        printf("%s: %zu delivered, %zu waiting, %zu given up, %zu needless; %zu tries\n",
-               s->origin, s->n[WEBHOOK_DELIVERED], s->n[WEBHOOK_WAITING],
-               s->n[WEBHOOK_DEAD], s->n[WEBHOOK_NEEDLESS], s->tries);
-        if (*s->problem)
-            printf("  last problem: %s\n", s->problem);
-    }
-    if (!h->json && n == 0)
-        printf("no webhooks were sent from here\n");
-    webhook_statuses_free(all, n);
-    if (h->json && rc == 0)
+    text out = {0};
+    json_t *list = NULL;
+    if (h->json) {
+        TRY(hook_status_json(&list, h->run, err));
         return json_print(json_pack("{s:o}", "endpoints", list), err);
-    json_decref(list);
+    }
+    int rc = hook_status_add(&out, h->run, err);
+    if (rc == 0)
+        printf("%s", out.n ? out.s : "no webhooks were sent from here\n");
+    text_free(&out);
     return rc;
 }
 
@@ -234,7 +196,7 @@ static int run(int argc, char **argv, error *err)
     hook h = {.s = {.max_tries = 12}, .first = 1, .most = 3600, .timeout = 10};
     int rc = parse(argc, argv, &h, err);
     if (rc == 0)
-        rc = find_database(&h, err);
+        rc = run_file(&h.database, h.run, err);
     if (rc == 0)
         rc = h.status ? tell_status(&h, err) : send_all(&h, err);
     text_free(&h.database);

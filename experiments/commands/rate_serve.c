@@ -3,13 +3,13 @@
 #include "../../rater/crowd.h"
 #include "../../rater/server.h"
 #include "options.h"
+#include "run_file.h"
 #include "secret.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 static const char usage[] =
@@ -96,18 +96,6 @@ static int parse(int argc, char **argv, serving *v, error *err)
         return error_set(err, E_USAGE, "a rate is not below 0");
     if (!(o->patience_seconds >= 1 && o->patience_seconds <= 3600))
         return error_set(err, E_USAGE, "--patience is 1 to 3600 seconds");
-    return 0;
-}
-
-/* RUN is a folder, or the file in it. */
-static int find_database(serving *v, const char *run, error *err)
-{
-    struct stat st;
-    bool folder = stat(run, &st) == 0 && S_ISDIR(st.st_mode);
-    TRY(text_add_format(&v->database, err, "%s%s", run, folder ? "/lamarck.sqlite" : ""));
-    if (stat(v->database.s, &st) < 0)
-        return error_set(err, E_ARGUMENT, "there is no run in %s", run);
-    v->o.database = v->database.s;
     return 0;
 }
 
@@ -220,7 +208,8 @@ static int run(int argc, char **argv, error *err)
     if (rc == 0)
         rc = check_names(&v.invited, err);
     if (rc == 0)
-        rc = find_database(&v, argv[1], err);
+        rc = run_file(&v.database, argv[1], err);
+    v.o.database = v.database.s;
     if (rc == 0)
         rc = read_keys(&v, err);
     if (rc == 0)

@@ -5,6 +5,7 @@
 #include "../store/store.h"
 #include "../views/json_lines.h"
 #include "options.h"
+#include "run_file.h"
 #include "secret.h"
 #include "simulate_power.h"
 
@@ -62,7 +63,8 @@ typedef struct simulation {
     const char *run, *url, *key_file, *ledger_file;
     int taste; /* N_TASTES: not told */
     bool json;
-    char *api_key, *database;
+    char *api_key;
+    text database;
     char made_key[SECRET_DIGITS + 1];
     server *server; /* our own; NULL */
     FILE *ledger;
@@ -102,18 +104,6 @@ static int parse(int argc, char **argv, simulation *m, error *err)
 }
 
 /* ---- What RUN says ---- */
-
-static int find_database(simulation *m, error *err)
-{
-    struct stat st;
-    text path = {0};
-    bool folder = stat(m->run, &st) == 0 && S_ISDIR(st.st_mode);
-    TRY(text_add_format(&path, err, "%s%s", m->run, folder ? "/lamarck.sqlite" : ""));
-    m->database = path.s;
-    if (stat(m->database, &st) < 0)
-        return error_set(err, E_ARGUMENT, "there is no run in %s", m->run);
-    return 0;
-}
 
 static int taste_of_experiment(const char *json, int *out, error *err)
 {
@@ -160,7 +150,7 @@ static void log_line(void *context, const char *line)
 static int start_server(simulation *m, error *err)
 {
     TRY(secret_new(m->made_key, err));
-    const server_options o = {.database = m->database,
+    const server_options o = {.database = m->database.s,
                               .host = "127.0.0.1",
                               .api_key = m->made_key,
                               .patience_seconds = 30,
@@ -295,7 +285,7 @@ static int run(int argc, char **argv, error *err)
     };
     int rc = parse(argc, argv, &m, err);
     if (rc == 0 && m.run)
-        rc = find_database(&m, err);
+        rc = run_file(&m.database, m.run, err);
     if (rc == 0 && m.taste == N_TASTES)
         rc = find_taste(&m, err);
     m.o.taste = m.taste == N_TASTES ? TASTE_PROSE : (taste)m.taste;
@@ -310,7 +300,7 @@ static int run(int argc, char **argv, error *err)
         rc = error_set(err, E_IO, "cannot write %s", m.ledger_file);
     text_free(&url);
     free(m.api_key);
-    free(m.database);
+    text_free(&m.database);
     return rc;
 }
 
