@@ -7,7 +7,8 @@
  * lock, and whoever came first is served first. A request that fails is done again by
  * itself, so that it takes nobody along.
  *
- * Nothing is lost by a kill: a client that has seen its answer has it on the disk. */
+ * Nothing is lost by a kill, nor by a power cut as far as the disk keeps what fdatasync
+ * promised: a client that has seen its answer has it on the disk. */
 #ifndef LAMARCK_RATER_SERVER_H
 #define LAMARCK_RATER_SERVER_H
 
