@@ -55,36 +55,6 @@ struct crowd_client {
     text authorization;
 };
 
-/* ---- Latencies ---- */
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double client_quantile(const client_latency *l, double q)
-{
-    double at = ceil(q * (double)l->n) - 1;
-    if (l->n == 0)
-        return NAN;
-    return l->seconds[at > 0 ? (size_t)at : 0];
-}
-
-static int latency_add(client_latency *l, double seconds, error *err)
-{
-    TRY(array_grow(&l->seconds, &l->capacity, l->n + 1, sizeof *l->seconds, err));
-    l->seconds[l->n++] = seconds;
-    return 0;
-}
-
-void client_report_free(client_report *r)
-{
-    free(r->asking.seconds);
-    free(r->answering.seconds);
-    *r = (client_report){0};
-}
-
 /* ---- Requests ---- */
 
 static size_t on_reply(char *bytes, size_t size, size_t n, void *context)
@@ -385,8 +355,8 @@ static int finish_request(visitor *v, CURLcode code, error *err)
     TRY(understand(v, status, err));
     if (was == STEP_REGISTER || !at_once)
         return 0;
-    return latency_add(was == STEP_NEXT ? &r->asking : &r->answering,
-                       (double)took_us / 1e6, err);
+    return client_latency_add(was == STEP_NEXT ? &r->asking : &r->answering,
+                              (double)took_us / 1e6, err);
 }
 
 /* ---- All of them ---- */
@@ -496,12 +466,6 @@ static void close_client(crowd_client *c)
         gsl_rng_free(c->rng);
 }
 
-static void sort_latency(client_latency *l)
-{
-    if (l->n)
-        qsort(l->seconds, l->n, sizeof *l->seconds, compare_doubles);
-}
-
 int simulated_client_run(const client_options *o, client_report *out, error *err)
 {
     crowd_client c = {.o = o, .report = out};
@@ -518,7 +482,6 @@ int simulated_client_run(const client_options *o, client_report *out, error *err
     close_client(&c);
     curl_global_cleanup();
     out->seconds = clock_seconds() - began;
-    sort_latency(&out->asking);
-    sort_latency(&out->answering);
+    client_report_sort(out);
     return rc;
 }

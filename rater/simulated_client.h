@@ -10,6 +10,7 @@
 #ifndef LAMARCK_RATER_SIMULATED_CLIENT_H
 #define LAMARCK_RATER_SIMULATED_CLIENT_H
 
+#include "client_report.h"
 #include "simulate.h"
 
 /* A rating that the server says it has. */
@@ -38,24 +39,6 @@ typedef struct client_options {
     const volatile int *interrupt; /* not 0: stop; NULL: nobody does */
 } client_options;
 enum { CLIENT_RATERS_MOST = 800 }; /* the server has connections for 900 */
-
-/* How long requests took that were answered at once, in seconds, sorted. */
-typedef struct client_latency {
-    double *seconds;
-    size_t n, capacity;
-} client_latency;
-/* The smallest that is not below a share q of them; NaN without any. */
-double client_quantile(const client_latency *l, double q);
-
-typedef struct client_report {
-    size_t recorded, late, same;             /* by what the server said of a rating */
-    size_t nothing, limit, excluded, closed; /* raters, by why they left */
-    size_t retries;                          /* requests that had to be sent again */
-    size_t by_manner[N_RATER_MANNERS];       /* ratings */
-    client_latency asking, answering;        /* GET next, POST ratings */
-    double seconds;
-} client_report;
-void client_report_free(client_report *r);
 
 /* E_EXTERNAL when the server is away for longer than the patience, or says something that
  * makes no sense, E_ARGUMENT when it refuses the key, E_INTERRUPTED. *out is filled in
