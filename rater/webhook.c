@@ -281,7 +281,7 @@ static int read_statuses(webhook *w, webhook_status **out, size_t *n, error *err
 
 int webhook_statuses(const char *path, webhook_status **out, size_t *n, error *err)
 {
-    webhook *w;
+    webhook *w = NULL;
     webhook_status *all = NULL;
     size_t count = 0;
     TRY(webhook_open(&w, path, NULL, err));

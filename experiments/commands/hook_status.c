@@ -26,8 +26,8 @@ static int add_endpoint(text *out, const webhook_status *s, error *err)
 
 int hook_status_add(text *out, const char *run, error *err)
 {
-    webhook_status *all;
-    size_t n;
+    webhook_status *all = NULL;
+    size_t n = 0;
     int rc = read_all(run, &all, &n, err);
     TRY(rc);
     for (size_t i = 0; i < n && rc == 0; i++)
@@ -51,8 +51,8 @@ static json_t *endpoint_json(const webhook_status *s)
 
 int hook_status_json(json_t **out, const char *run, error *err)
 {
-    webhook_status *all;
-    size_t n;
+    webhook_status *all = NULL;
+    size_t n = 0;
     TRY(read_all(run, &all, &n, err));
     json_t *list = json_array();
     int rc = list ? 0 : error_memory(err, 64);
