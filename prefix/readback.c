@@ -136,11 +136,6 @@ static int beam_new(beam *b, session *s, const vector_text *x, const token_rule 
 {
     size_t V = model_describe(session_model(s))->n_vocabulary, w = o->width, total;
     *b = (beam){.session = s, .text = x, .options = o, .V = V, .n = 1};
-    if (w == 0 || o->nearest == 0)
-        return error_set(err, E_ARGUMENT,
-                         "a beam of %zu sequences and %zu tokens each: 1 or more are "
-                         "needed",
-                         w, o->nearest);
     if (!size_mul(w, V, &total) || !size_mul(w, x->m, &total))
         return error_memory(err, SIZE_MAX);
     b->nearest = array_new(x->n * o->nearest, sizeof *b->nearest);
@@ -237,8 +232,13 @@ static bool is_repeated(const vector_text *x, size_t t)
     return false;
 }
 
-static int check_text(const vector_text *x, error *err)
+static int check_beam(const vector_text *x, const beam_options *o, error *err)
 {
+    if (o->width == 0 || o->nearest == 0)
+        return error_set(err, E_ARGUMENT,
+                         "a beam of %zu sequences and %zu tokens each: 1 or more are "
+                         "needed",
+                         o->width, o->nearest);
     for (size_t t = 0; t < x->m; t++) {
         if (x->places[t] != place_none && x->places[t] >= x->n)
             return error_set(err, E_ARGUMENT, "token %zu is vector %u of %zu", t,
@@ -255,7 +255,7 @@ int readback_beam(session *s, const vector_text *x, const token_rule *rule,
 {
     beam b;
     size_t first, end;
-    TRY(check_text(x, err));
+    TRY(check_beam(x, o, err));
     vector_span(x, &first, &end);
     int rc = beam_new(&b, s, x, rule, o, err);
     for (size_t t = first; rc == 0 && b.n > 0 && t < end; t++)

@@ -138,9 +138,8 @@ int api_rating_csv_head(text *out, error *err)
         err);
 }
 
-/* A field of RFC 4180. One that a spreadsheet would take for a formula, or that begins
- * with an apostrophe, gets an apostrophe before it: names and comments are others'. */
-static int csv_text(text *out, const char *s, error *err)
+/* Names and comments are others': no cell may begin a formula of a spreadsheet. */
+int api_csv_text(text *out, const char *s, error *err)
 {
     text clean = {0};
     s = s ? s : "";
@@ -164,7 +163,7 @@ int api_rating_csv(text *out, const crowd_rating *r, error *err)
 {
     TRY(text_add_format(out, err, "%" PRId64 ",%" PRId64 ",%" PRId64, r->id, r->time,
                         r->rater));
-    TRY(csv_text(out, r->rater_name, err));
+    TRY(api_csv_text(out, r->rater_name, err));
     TRY(text_add_format(out, err, ",%s,%s,%s,%s", rater_source_names[r->rater_source],
                         r->task, r->question, question_names[r->kind]));
     for (size_t i = 0; i < MAX_OUTPUTS; i++)
@@ -175,9 +174,9 @@ int api_rating_csv(text *out, const crowd_rating *r, error *err)
                         r->counts));
     if (isfinite(r->seconds))
         TRY(text_add_format(out, err, "%.17g", r->seconds));
-    TRY(csv_text(out, r->comment, err));
-    TRY(csv_text(out, r->source, err));
-    TRY(csv_text(out, r->key, err));
+    TRY(api_csv_text(out, r->comment, err));
+    TRY(api_csv_text(out, r->source, err));
+    TRY(api_csv_text(out, r->key, err));
     return text_add_string(out, "\r\n", err);
 }
 

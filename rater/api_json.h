@@ -22,6 +22,9 @@ json_t *api_real(double x);
 int api_rating_jsonl(text *out, const crowd_rating *r, error *err);
 int api_rating_csv(text *out, const crowd_rating *r, error *err);
 int api_rating_csv_head(text *out, error *err);
+/* A comma and a quoted field of RFC 4180. One that a spreadsheet would take for a
+ * formula, or that begins with an apostrophe, gets an apostrophe before it. */
+int api_csv_text(text *out, const char *s, error *err);
 
 /* A JSON object of n bytes, new. E_FORMAT when it is none. */
 int api_parse(json_t **out, const char *s, size_t n, error *err);

@@ -41,7 +41,7 @@ int crowd_enter(crowd *c, bool *nested, error *err)
                    : crowd_begin(c, err);
 }
 
-int crowd_leave_with(crowd *c, bool nested, int rc, error *err)
+int crowd_end(crowd *c, bool nested, int rc, error *err)
 {
     if (!nested && rc >= 0) {
         int end = crowd_commit(c, err);
@@ -75,7 +75,7 @@ static int open_tables(crowd *c, error *err)
                 "switch to a write-ahead log", err));
     bool nested;
     TRY(crowd_enter(c, &nested, err));
-    return crowd_leave_with(c, nested, crowd_make_tables(c, err), err);
+    return crowd_end(c, nested, crowd_make_tables(c, err), err);
 }
 
 int crowd_open(crowd **out, const char *path, error *err)
@@ -146,7 +146,7 @@ quality_rules quality_defaults(void)
                            .repeat_share = 0.05,
                            .min_seconds = 1,
                            .max_ratings = 0,
-                           .min_checks = 4,
+                           .min_checks = 8,
                            .min_right = 0.6,
                            .lease_seconds = 900};
 }
@@ -200,7 +200,7 @@ int crowd_set_rules(crowd *c, const quality_rules *rules, error *err)
     bool nested;
     TRY(check_rules(rules, err));
     TRY(crowd_enter(c, &nested, err));
-    return crowd_leave_with(c, nested, apply_rules(c, rules, err), err);
+    return crowd_end(c, nested, apply_rules(c, rules, err), err);
 }
 
 int crowd_rules(crowd *c, quality_rules *rules, error *err)

@@ -202,7 +202,7 @@ static int choose(crowd *c, int64_t rater, const crowd_state *s, task_choice *ou
                   error *err)
 {
     sqlite3_stmt *q;
-    task_choice check;
+    task_choice check = {0};
     size_t draw;
     TRY(sql_query(&c->file, CROWD_NEXT_TASK, &q, err, "i", rater));
     int rc = read_choice(c, q, out, err);
@@ -349,7 +349,7 @@ static int assign(crowd *c, int64_t rater, int64_t now, assignment *out, error *
 {
     crowd_state s;
     task_choice t;
-    int64_t n;
+    int64_t n = 0;
     TRY(crowd_read_state(c, &s, err));
     int rc = admit(c, rater, &s, err);
     if (rc != ASSIGN_GIVEN)
@@ -374,7 +374,7 @@ static int finish(crowd *c, bool nested, int rc, assignment *made, assignment *o
                   error *err)
 {
     bool given = rc == ASSIGN_GIVEN;
-    rc = crowd_leave_with(c, nested, rc, err);
+    rc = crowd_end(c, nested, rc, err);
     if (given && rc >= 0)
         *out = *made;
     else if (given)
@@ -390,15 +390,16 @@ int crowd_assign(crowd *c, int64_t rater, int64_t now, assignment *out, error *e
     return finish(c, nested, assign(c, rater, now, &made, err), &made, out, err);
 }
 
-static int assign_task(crowd *c, int64_t rater, const char *task, int64_t now,
-                       assignment *out, error *err)
+/* `always`: whatever the rater's record and the crowd's state. */
+static int assign_task(crowd *c, int64_t rater, const char *task, bool always,
+                       int64_t now, assignment *out, error *err)
 {
     crowd_state s;
     task_choice t;
-    int64_t n;
+    int64_t n = 0;
     TRY(crowd_read_state(c, &s, err));
     int rc = admit(c, rater, &s, err);
-    if (rc != ASSIGN_GIVEN)
+    if (rc < 0 || (rc != ASSIGN_GIVEN && !always))
         return rc;
     TRY(sql_execute(&c->file, CROWD_LEASES_EXPIRE, "let old places go", err, "i", now));
     rc = crowd_find_task(c, task, &t, err);
@@ -418,8 +419,18 @@ int crowd_assign_task(crowd *c, int64_t rater, const char *task, int64_t now,
     bool nested;
     assignment made = {0};
     TRY(crowd_enter(c, &nested, err));
-    return finish(c, nested, assign_task(c, rater, task, now, &made, err), &made, out,
-                  err);
+    return finish(c, nested, assign_task(c, rater, task, false, now, &made, err), &made,
+                  out, err);
+}
+
+int crowd_assign_answered(crowd *c, int64_t rater, const char *task, int64_t now,
+                          assignment *out, error *err)
+{
+    bool nested;
+    assignment made = {0};
+    TRY(crowd_enter(c, &nested, err));
+    return finish(c, nested, assign_task(c, rater, task, true, now, &made, err), &made,
+                  out, err);
 }
 
 int crowd_leave(crowd *c, int64_t rater, error *err)

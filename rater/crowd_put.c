@@ -114,7 +114,7 @@ int crowd_put_question(crowd *c, const question *q, char id[SHA256_HEX], error *
     if (rc == 0)
         rc = crowd_enter(c, &nested, err);
     if (rc == 0)
-        rc = crowd_leave_with(c, nested, write_question(c, &mended, hash, err), err);
+        rc = crowd_end(c, nested, write_question(c, &mended, hash, err), err);
     question_free(&mended);
     if (rc == 0)
         memcpy(id, hash, sizeof hash);
@@ -192,8 +192,8 @@ int crowd_put_output(crowd *c, const char *context, const char *output,
     if (rc == 0)
         rc = crowd_enter(c, &nested, err);
     if (rc == 0)
-        rc = crowd_leave_with(c, nested,
-                              write_output(c, mended_context, mended, hash, err), err);
+        rc =
+            crowd_end(c, nested, write_output(c, mended_context, mended, hash, err), err);
     free(mended_context);
     free(mended);
     if (rc == 0)
@@ -353,7 +353,7 @@ int crowd_put_task(crowd *c, const task_request *r, char id[SHA256_HEX], error *
     task_row t = {0};
     bool nested;
     TRY(crowd_enter(c, &nested, err));
-    int rc = crowd_leave_with(c, nested, put_task(c, r, &t, err), err);
+    int rc = crowd_end(c, nested, put_task(c, r, &t, err), err);
     question_free(&t.q);
     if (rc == 0)
         memcpy(id, t.id, sizeof t.id);

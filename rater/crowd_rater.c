@@ -47,7 +47,7 @@ int crowd_rater(crowd *c, rater_source source, const char *name, int64_t now, in
     }
     int64_t made = 0;
     TRY(crowd_enter(c, &nested, err));
-    rc = crowd_leave_with(c, nested, find_or_make(c, source, name, now, &made, err), err);
+    rc = crowd_end(c, nested, find_or_make(c, source, name, now, &made, err), err);
     if (rc == 0)
         *id = made;
     return rc;
@@ -83,7 +83,7 @@ int crowd_invite(crowd *c, int64_t rater, char token[RATER_TOKEN], error *err)
     bool nested;
     char made[RATER_TOKEN];
     TRY(crowd_enter(c, &nested, err));
-    int rc = crowd_leave_with(c, nested, invite(c, rater, made, err), err);
+    int rc = crowd_end(c, nested, invite(c, rater, made, err), err);
     if (rc == 0)
         memcpy(token, made, sizeof made);
     return rc;

@@ -80,9 +80,10 @@ struct crowd {
 int crowd_make_tables(crowd *c, error *err);
 
 /* A function's own transaction, or a part of the caller's that can be undone alone:
- * whatever enter() began, leave() ends by rc, and returns rc or the commit's failure. */
+ * whatever crowd_enter began, crowd_end ends by rc, and returns rc or the commit's
+ * failure. */
 int crowd_enter(crowd *c, bool *nested, error *err);
-int crowd_leave_with(crowd *c, bool nested, int rc, error *err);
+int crowd_end(crowd *c, bool nested, int rc, error *err);
 
 /* The one row of the crowd's state. */
 typedef struct crowd_state {

@@ -176,7 +176,7 @@ int crowd_submit(crowd *c, const submission *s, int64_t now, error *err)
     bool nested;
     TRY(crowd_check_sending(s->source, s->key, s->seconds, err));
     TRY(crowd_enter(c, &nested, err));
-    return crowd_leave_with(c, nested, submit(c, s, now, err), err);
+    return crowd_end(c, nested, submit(c, s, now, err), err);
 }
 
 /* ---- One that was made elsewhere ---- */
@@ -253,7 +253,7 @@ int crowd_record(crowd *c, const foreign_rating *r, error *err)
     bool nested;
     TRY(crowd_check_sending(r->source, r->key, r->seconds, err));
     TRY(crowd_enter(c, &nested, err));
-    return crowd_leave_with(c, nested, record(c, r, err), err);
+    return crowd_end(c, nested, record(c, r, err), err);
 }
 
 /* ---- Taking one back ---- */
@@ -286,7 +286,7 @@ int crowd_undo(crowd *c, int64_t rater, int64_t now, assignment *out, error *err
     TRY(crowd_enter(c, &nested, err));
     int rc = undo(c, rater, now, &made, err);
     bool loaded = rc == 1;
-    rc = crowd_leave_with(c, nested, rc, err);
+    rc = crowd_end(c, nested, rc, err);
     if (loaded && rc == 1)
         *out = made;
     else if (loaded)

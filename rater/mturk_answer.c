@@ -118,14 +118,23 @@ int mturk_answers_parse(mturk_answers *out, const char *xml, size_t n, error *er
     if (n > MTURK_MAX_ANSWER_BYTES)
         return error_set(err, E_FORMAT, "the answer is longer than %d bytes",
                          MTURK_MAX_ANSWER_BYTES);
+    xmlParserCtxt *parser = xmlNewParserCtxt();
+    if (!parser)
+        return error_memory(err, n);
     /* Without XML_PARSE_NOENT and XML_PARSE_DTDLOAD entities stay unexpanded and external
      * ones unread; a document type is refused afterwards. */
     xmlDoc *document =
-        xmlReadMemory(xml, (int)n, NULL, "UTF-8",
-                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-    if (!document)
-        return error_set(err, E_FORMAT, "the answer is not well-formed XML");
-    int rc = read_document(&a, document, err);
+        xmlCtxtReadMemory(parser, xml, (int)n, NULL, "UTF-8",
+                          XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    /* A document that memory did not suffice for may still be there, less than whole; and
+     * one that is not there without an error never was read. */
+    bool no_memory = parser->lastError.code == XML_ERR_NO_MEMORY ||
+                     parser->errNo == XML_ERR_NO_MEMORY ||
+                     (!document && parser->errNo == XML_ERR_OK);
+    int rc = no_memory  ? error_memory(err, n)
+             : document ? read_document(&a, document, err)
+                        : error_set(err, E_FORMAT, "the answer is not well-formed XML");
+    xmlFreeParserCtxt(parser);
     xmlFreeDoc(document);
     if (rc < 0) {
         mturk_answers_free(&a);

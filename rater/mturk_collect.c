@@ -2,7 +2,6 @@
 #include "mturk_jobs.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,9 +72,7 @@ static int submit_form(mturk *m, const work_row *w, const mturk_answers *form,
                        assignment *shown, int64_t now, error *err)
 {
     mturk_task task; /* borrows from `shown` */
-    char key[MTURK_ID + 8];
     int answer;
-    snprintf(key, sizeof key, "mturk:%s", w->id);
     TRY(task_shown(m, shown, &task, err));
     TRY(mturk_rating(&task, form, shown, &answer, err));
     return crowd_submit(m->people,
@@ -84,7 +81,7 @@ static int submit_form(mturk *m, const work_row *w, const mturk_answers *form,
                                       .seconds = w->seconds,
                                       .comment = mturk_answers_get(form, "comment"),
                                       .source = "mturk",
-                                      .key = key},
+                                      .key = w->id},
                         now, err);
 }
 
@@ -124,32 +121,44 @@ static int mark_unusable(mturk *m, const work_row *w, const char *why, mturk_har
     return rc;
 }
 
-/* The crowd's assignment for this worker and task is written down before the answer is
- * given, so that a process killed in between goes on with the same one. */
+/* Our own page has told the crowd before it let the worker hand in the token of the
+ * crowd's assignment. Who the worker is, only Amazon knows for sure. */
+static int rate_page(mturk *m, const work_row *w, const char *token, int64_t now,
+                     mturk_harvest *h, error *err)
+{
+    int64_t rater;
+    assignment a;
+    TRY(crowd_rater(m->people, RATER_MTURK, w->worker, now, &rater, err));
+    int rc = crowd_assignment(m->people, token, &a, err);
+    TRY(rc);
+    if (rc == 0)
+        return mark_unusable(m, w, "handed in without having been on our page", h, err);
+    bool same_rater = a.rater == rater, same_task = strcmp(a.task, w->task) == 0,
+         answered = a.answered;
+    assignment_free(&a);
+    if (!same_rater)
+        return mark_unusable(m, w, "the answer on our page is another worker's", h, err);
+    if (!same_task)
+        return mark_unusable(m, w, "the answer on our page is one to another task", h,
+                             err);
+    if (!answered)
+        return mark_unusable(m, w, "handed in without an answer on our page", h, err);
+    return mark(m, w, "recorded", h, err);
+}
+
+/* Answers are ratings whatever became of the crowd or the worker meanwhile; which count
+ * is the crowd's to say. The assignment for this worker and task is written down before
+ * the answer is given, so that a process killed in between goes on with the same one. */
 static int rate_form(mturk *m, const work_row *w, const mturk_answers *form, int64_t now,
                      mturk_harvest *h, error *err)
 {
-    static const char *const refusals[] = {
-        [ASSIGN_NOTHING] = "the crowd has no such task",
-        [ASSIGN_LIMIT] = "the worker has reached the crowd's limit of ratings",
-        [ASSIGN_EXCLUDED] = "the worker had failed the crowd's rules before",
-        [ASSIGN_CLOSED] = "the crowd is closed",
-    };
     int64_t rater;
     assignment shown;
     TRY(crowd_rater(m->people, RATER_MTURK, w->worker, now, &rater, err));
-    int rc = crowd_assign_task(m->people, rater, w->task, now, &shown, err);
-    TRY(rc);
-    if (rc != ASSIGN_GIVEN)
-        return mark_unusable(m, w, refusals[rc], h, err);
+    TRY(crowd_assign_answered(m->people, rater, w->task, now, &shown, err));
     error why = {0};
-    rc = mturk_store_assigned(m->books, w->id, shown.token, err);
-    if (rc == 0 && !mturk_answers_get(form, "task")) {
-        /* Our own page's, which has told the crowd before it let the worker hand in. */
-        rc = shown.answered
-                 ? mark(m, w, "recorded", h, err)
-                 : mark_unusable(m, w, "handed in without an answer on our page", h, err);
-    } else if (rc == 0) {
+    int rc = mturk_store_assigned(m->books, w->id, shown.token, err);
+    if (rc == 0) {
         rc = submit_form(m, w, form, &shown, now, &why);
         if (rc == E_FORMAT)
             rc = mark_unusable(m, w, why.text, h, err);
@@ -175,7 +184,10 @@ static int rate_one(mturk *m, const work_row *w, int64_t now, mturk_harvest *h,
             *err = why;
         return rc;
     }
-    if (!mturk_answers_get(&form, "answer"))
+    const char *token = mturk_answers_get(&form, "token");
+    if (token)
+        rc = rate_page(m, w, token, now, h, err);
+    else if (!mturk_answers_get(&form, "answer"))
         rc = mark_unusable(m, w, "the form came without an answer", h, err);
     else
         rc = rate_form(m, w, &form, now, h, err);

@@ -161,8 +161,13 @@ static int require_at_least(json_t *list, const char *type, size_t least, error 
 static int require_countries(json_t *list, const char *countries, error *err)
 {
     json_t *places = json_array();
-    for (const char *c = countries; places && *c; c += c[2] == ',' ? 3 : 2)
-        json_array_append_new(places, json_pack("{s:s%}", "Country", c, (size_t)2));
+    int rc = places ? 0 : error_memory(err, 100);
+    for (const char *c = countries; rc == 0 && *c; c += c[2] == ',' ? 3 : 2)
+        rc = require(places, json_pack("{s:s%}", "Country", c, (size_t)2), err);
+    if (rc < 0) {
+        json_decref(places);
+        return rc;
+    }
     return require(list,
                    json_pack("{s:s,s:s,s:o}", "QualificationTypeId", worker_locale,
                              "Comparator", "In", "LocaleValues", places),

@@ -5,6 +5,55 @@
 
 #include "dense.h"
 
+#include <gsl/gsl_cdf.h>
+
+/* ---- Between candidates ---- */
+
+const double question_least_relevance = 0.02;
+
+/* By the delta method: dp = p (1 - p) dt. */
+void standing_add(standing *s, const preference_group *g, size_t item, size_t anchor)
+{
+    double p = preference_probability(g, item, anchor), slope = p * (1 - p);
+    s->sum += p;
+    s->variance += slope * slope * preference_variance(g, item, anchor);
+    s->n++;
+}
+
+static double mean_of(const standing *s)
+{
+    return s->n ? s->sum / (double)s->n : 0;
+}
+
+/* The probability that a is better than b. */
+static double better(const standing *a, const standing *b)
+{
+    double na = (double)a->n, nb = (double)b->n;
+    if (a->n == 0 || b->n == 0)
+        return 0.5;
+    double variance = a->variance / (na * na) + b->variance / (nb * nb);
+    return variance > 0 ? gsl_cdf_ugaussian_P((mean_of(a) - mean_of(b)) / sqrt(variance))
+                        : 0.5;
+}
+
+void standings_hope(standing *all, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (all[i].n && (!all[best].n || mean_of(&all[i]) > mean_of(&all[best])))
+            best = i;
+    for (size_t i = 0; i < n; i++)
+        all[i].hope = i == best ? 1 : fmin(1, 2 * better(&all[i], &all[best]));
+}
+
+double question_relevance(const standing *a, const standing *b)
+{
+    double p = better(a, b);
+    return fmax(question_least_relevance, 4 * p * (1 - p) * fmin(a->hope, b->hope));
+}
+
+/* ---- Between outputs ---- */
+
 static double closeness(const preference_group *g, const pair_option *o)
 {
     double p = 1 / (1 + exp(g->score[o->j] - g->score[o->i]));

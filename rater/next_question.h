@@ -5,13 +5,30 @@
  * close the two are, log(1 + p (1 - p) Var(t_i - t_j)): twice the information that a
  * logistic answer is expected to bring, p the probability that i is preferred. It is
  * multiplied with how open it still is which of the candidates behind the two is the
- * better one. Pairs are chosen one by one; after each the covariance is what it would be
- * had the answer come (it does not depend on which answer, by the normal approximation).
+ * better one, and whether both may be the best: that is the caller's relevance. Pairs are
+ * chosen one by one; after each the covariance is what it would be had the answer come
+ * (it does not depend on which answer, by the normal approximation).
  */
 #ifndef LAMARCK_RATER_NEXT_QUESTION_H
 #define LAMARCK_RATER_NEXT_QUESTION_H
 
 #include "preference.h"
+
+/* Where a candidate stands whose outputs are items of several groups: the probabilities
+ * that they are preferred to the anchors there. */
+typedef struct standing {
+    double sum, variance; /* of the sum */
+    size_t n;
+    double hope; /* 1 for the best, less the surer it is that it is not the best */
+} standing;
+/* One output more. */
+void standing_add(standing *s, const preference_group *g, size_t item, size_t anchor);
+/* Fill hope: what a two-sided test of each and the best would say. */
+void standings_hope(standing *all, size_t n);
+/* What an answer about outputs of a and b may decide: 1 when it is open which of the two
+ * is better and both may be the best, least where that is settled. */
+double question_relevance(const standing *a, const standing *b);
+extern const double question_least_relevance;
 
 /* A pair of a group that may be asked about. */
 typedef struct pair_option {

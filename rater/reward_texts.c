@@ -9,7 +9,7 @@
 static int add_item(reward_texts *t, const char *context, const char *output, size_t *out,
                     error *err)
 {
-    size_t c, item;
+    size_t c, item = 0;
     text key = {0};
     TRY(name_index_add(&t->contexts, context, &c, err));
     TRY(array_grow(&t->context, &t->context_capacity, t->keys.n, sizeof *t->context,

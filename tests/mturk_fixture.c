@@ -1,7 +1,6 @@
 /* A run folder with a crowd in it that has something to ask. */
 #include "mturk_fixture.h"
 
-#include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,49 +67,4 @@ int mturk_fixture_run(const char *path, size_t n, size_t wanted, error *err)
     int rc = mturk_fixture_tasks(c, n, wanted, err);
     crowd_close(c);
     return rc;
-}
-
-typedef struct visit {
-    crowd *c;
-    int64_t rater;
-    char tasks[64][SHA256_HEX];
-    size_t n;
-} visit;
-
-static int remember(void *context, const crowd_task *t, error *err)
-{
-    visit *v = context;
-    (void)err;
-    if (v->n < 64)
-        memcpy(v->tasks[v->n++], t->id, SHA256_HEX);
-    return 0;
-}
-
-static int answer_one(visit *v, const char *task, error *err)
-{
-    assignment a;
-    int rc = crowd_assign_task(v->c, v->rater, task, 1000, &a, err);
-    if (rc != ASSIGN_GIVEN)
-        return rc;
-    rc = crowd_submit(v->c,
-                      &(submission){.token = a.token,
-                                    .answer = a.question.kind == QUESTION_SCALE,
-                                    .seconds = (double)NAN,
-                                    .source = "mturk"},
-                      1010, err);
-    assignment_free(&a);
-    return rc;
-}
-
-int mturk_fixture_answer(const char *path, const char *worker, error *err)
-{
-    visit v = {0};
-    TRY(crowd_open(&v.c, path, err));
-    int rc = crowd_rater(v.c, RATER_MTURK, worker, 1000, &v.rater, err);
-    if (rc == 0)
-        rc = crowd_each_task(v.c, 0, remember, &v, err);
-    for (size_t i = 0; rc >= 0 && i < v.n; i++)
-        rc = answer_one(&v, v.tasks[i], err);
-    crowd_close(v.c);
-    return rc < 0 ? rc : 0;
 }

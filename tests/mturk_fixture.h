@@ -11,7 +11,4 @@
 int mturk_fixture_tasks(crowd *c, size_t n, size_t wanted, error *err);
 /* The same in a new file. */
 int mturk_fixture_run(const char *path, size_t n, size_t wanted, error *err);
-/* The worker answers every task on our own page. */
-int mturk_fixture_answer(const char *path, const char *worker, error *err);
-
 #endif

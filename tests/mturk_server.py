@@ -20,6 +20,8 @@ import socket
 import sys
 import threading
 import time
+import urllib.parse
+import urllib.request
 import xml.etree.ElementTree as ElementTree
 from xml.sax.saxutils import escape
 
@@ -116,10 +118,19 @@ def check_shape(shapes, name, value, at):
             check_shape(shapes, shape["members"][key], x, f"{at}.{key}")
 
 
+def outline(value):
+    """Names and kinds of a body, whatever the values."""
+    if isinstance(value, dict):
+        return {k: outline(v) for k, v in value.items() if k != "NextToken"}
+    if isinstance(value, list):
+        return ["list"]
+    return type(value).__name__
+
+
 # ---- Questions and workers ----
 
 class Form(html.parser.HTMLParser):
-    """The fields of the one form in a page."""
+    """The fields of the one form in a page; buttons are choices like radio buttons."""
     def __init__(self, text):
         super().__init__()
         self.hidden, self.radios, self.action = {}, {}, None
@@ -131,7 +142,7 @@ class Form(html.parser.HTMLParser):
             self.action = a["action"]
         elif tag == "input" and a.get("type") == "hidden":
             self.hidden[a["name"]] = a["value"]
-        elif tag == "input" and a.get("type") == "radio":
+        elif tag == "button" and "name" in a or tag == "input" and a.get("type") == "radio":
             self.radios.setdefault(a["name"], []).append(a["value"])
 
 
@@ -177,13 +188,16 @@ class Turk:
                  session_token=None, seed=1):
         self.key, self.secret, self.session_token = key, secret, session_token
         self.model = json.load(open(os.path.join(HERE, "data", "mturk", "shapes.json")))
+        self.unlike, self.outlines = set(), {}  # bodies that are not like botocore's
+        for r in json.load(open(os.path.join(HERE, "data", "mturk", "requests.json"))):
+            self.outlines.setdefault(r["target"], []).append(outline(r["body"]))
         self.lock = threading.RLock()
         self.random = random.Random(seed)
         self.clock = 0
         self.page, self.rate, self.faults = 100, 0.0, []
         self.hits, self.tokens, self.assignments = {}, {}, {}
         self.payments, self.balance, self.calls = {}, 1000000, {}
-        self.peak, self.bad = 0, []
+        self.peak, self.bad, self.accepted = 0, [], {}
 
     # -- money --
 
@@ -330,10 +344,41 @@ class Turk:
                 done += 1
         return done
 
+    def browse(self, page, site, worker):
+        """A worker at the newest HIT, on our own page, whose address is `page` here; `site` is this
+        server's, where the page's last form goes."""
+        h = list(self.hits.values())[-1]
+        url = ElementTree.fromstring(h["Question"])[0].text
+        path = urllib.parse.urlsplit(url)
+        assignment = self.new_id("2")
+        self.accepted[assignment] = (h["HITId"], worker)
+        query = path.query + "&" + urllib.parse.urlencode(
+            {"assignmentId": assignment, "hitId": h["HITId"], "workerId": worker,
+             "turkSubmitTo": site})
+        at = page + path.path.lstrip("/") + "?" + query
+        for _ in range(2):  # the question, then the form that hands in
+            form = Form(urllib.request.urlopen(at, timeout=20).read().decode())
+            fields = {**form.hidden, **{k: self.random.choice(v) for k, v in form.radios.items()}}
+            at = urllib.request.Request(urllib.parse.urljoin(at if isinstance(at, str) else page,
+                                                             form.action),
+                                        urllib.parse.urlencode(fields).encode())
+        urllib.request.urlopen(at, timeout=20).read()
+
+    def hand_in(self, fields):
+        """What the site does with a form: it knows the assignment by its id alone."""
+        assignment = fields["assignmentId"]
+        hit, worker = self.accepted.pop(assignment)
+        self.assignments[assignment] = {
+            "AssignmentId": assignment, "WorkerId": worker, "HITId": hit,
+            "AssignmentStatus": "Submitted", "AcceptTime": time.time() - 20,
+            "SubmitTime": time.time(), "Answer": answer_document(fields)}
+
     # -- the test's own wishes --
 
     def control(self, x):
         do = x.pop("do")
+        if do == "browse":
+            self.browse(x["page"], x["site"], x["worker"])
         with self.lock:
             if do == "set":
                 for k, v in x.items():
@@ -363,6 +408,7 @@ class Turk:
                     "rejected": sum(a["AssignmentStatus"] == "Rejected"
                                     for a in self.assignments.values()),
                     "liability_cents": self.liability(), "peak_cents": self.peak,
+                    "operations": len(self.calls), "unlike_botocore": len(self.unlike),
                     "calls": dict(self.calls), "refused": self.bad[-5:]}
 
     def call(self, method, path, headers, body):
@@ -377,6 +423,8 @@ class Turk:
         except ValueError as e:
             raise Refusal("SerializationException", str(e))
         check_shape(self.model["shapes"], self.model["operations"][name], x, name)
+        if outline(x) not in self.outlines[target]:
+            self.unlike.add(name)
         with self.lock:
             self.calls[name] = self.calls.get(name, 0) + 1
             return getattr(self, name)(x)
@@ -423,6 +471,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/control":
             return self.reply(200, turk.control(json.loads(body)))
+        if self.path == "/mturk/externalSubmit":
+            with turk.lock:
+                turk.hand_in(dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True)))
+            return self.reply(200, b"thank you")
         wrong = turk.misfortune()
         if wrong == "before":
             return self.drop()

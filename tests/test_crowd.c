@@ -327,6 +327,14 @@ static void test_limit_and_closing_are_told_apart(void **state)
     assert_false(counts_of(c).open);
     assert_assign(c, bob, 2004, ASSIGN_CLOSED);
     assert_int_equal(submit(c, b.token, 1, 2005), SUBMIT_LATE);
+    /* What was answered elsewhere is taken even now, even of somebody at his limit. */
+    assignment past = {0};
+    assert_int_equal(crowd_assign_task(c, ada, task, 2005, &past, &err), ASSIGN_CLOSED);
+    assert_int_equal(crowd_assign_answered(c, ada, task, 2005, &past, &err),
+                     ASSIGN_GIVEN);
+    assert_false(past.answered);
+    assert_int_equal(submit(c, past.token, 1, 2005), SUBMIT_LATE);
+    assignment_free(&past);
     ok(crowd_set_open(c, true, &err), &err);
     assignment_free(&b);
     b = assign(c, bob, 2006);

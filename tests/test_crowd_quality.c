@@ -167,6 +167,7 @@ static void test_who_fails_is_excluded_and_his_ratings_are_asked_anew(void **sta
     assert_int_equal(counts_of(c).counted, 10);
     assert_int_equal(counts_of(c).wanted, 30);
     r.gold_share = 1;
+    r.min_checks = 4;
     set_rules(c, &r);
     answer_many(c, ada, 3, false);
     assert_false(quality_of(c, ada).excluded); /* three checks are too few */
@@ -222,6 +223,7 @@ static void test_new_rules_judge_what_was_before(void **state)
     assert_int_equal(quality_of(c, ada).fast, 10);
     r.min_seconds = 5;
     r.gold_share = 1;
+    r.min_checks = 4;
     set_rules(c, &r);
     assert_int_equal(counts_of(c).counted, 10);
     assert_int_equal(counts_of(c).wanted, 10);

@@ -562,6 +562,10 @@ static void shipped_experiments_load_and_survive_a_dump(void **state)
     for (size_t i = 0; i < g.gl_pathc; i++)
         assert_dump_returns(g.gl_pathv[i]);
     globfree(&g);
+    g = files_of("../experiments/ablation/*.yaml", 2);
+    for (size_t i = 0; i < g.gl_pathc; i++)
+        assert_dump_returns(g.gl_pathv[i]);
+    globfree(&g);
 }
 
 static void shipped_data_say_nothing_twice(void **state)

@@ -63,8 +63,17 @@ def call(command):
     return done.stdout
 
 
+def finish_last(a, folder):
+    """A search that was stopped must end before another begins; what it computed is kept."""
+    if (folder / "lamarck.sqlite").exists():
+        shown = json.loads(call([a.lamarck, "show", str(folder), "--json"]))
+        if shown["status"] != "finished":
+            call([a.lamarck, "evolve", "--resume", str(folder)])
+
+
 def run_one(a, task, seed, arm):
     folder = Path(a.out) / task
+    finish_last(a, folder)
     sets = [x for s in [*ARMS[arm], f"engine.threads={a.threads}"] for x in ("--set", s)]
     call([a.lamarck, "evolve", str(HERE / f"{task}.yaml"), "--out", str(folder),
           "--seed", str(seed), "--budget", f"tokens={a.budget}", *sets])
@@ -101,32 +110,42 @@ def interval(differences):
     return mean, T95[n - 1] * statistics.stdev(differences) / math.sqrt(n)
 
 
+def own_winners(rows, arm):
+    """How many winners have the arm's own part among their forebears."""
+    if arm not in ("swaps", "nearest", "projected"):
+        return ""
+    return f"{sum(arm in r['lineage'].split() for r in rows)} of {len(rows)}"
+
+
+def guests(rows, arm):
+    if arm not in ("nearest", "projected", "all"):
+        return ""
+    return f"{sum(int(r['guests']) for r in rows)}, {sum(int(r['survivors']) for r in rows)}"
+
+
+def minus_ga(scores, base, arm):
+    shared = [s for s in scores if s in base]
+    if arm == "ga" or not shared:
+        return ""
+    mean, half = interval([scores[s] - base[s] for s in shared])
+    return f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
+
+
 def table(a):
     rows = read_rows(Path(a.csv))
-    for task in dict.fromkeys(r["task"] for r in rows):
-        scores = {arm: {r["seed"]: float(r["final_best"]) for r in rows
-                        if r["task"] == task and r["arm"] == arm} for arm in ARMS}
-        from_part = {arm: sum(arm in r["lineage"].split() for r in rows
-                              if r["task"] == task and r["arm"] == arm) for arm in ARMS}
-        print(f"{task}, {rows[0]['budget']} tokens\n\n"
+    for task, budget in dict.fromkeys((r["task"], r["budget"]) for r in rows):
+        by_arm = {arm: [r for r in rows if (r["task"], r["budget"], r["arm"]) ==
+                        (task, budget, arm)] for arm in ARMS}
+        scores = {arm: {r["seed"]: float(r["final_best"]) for r in of}
+                  for arm, of in by_arm.items()}
+        print(f"{task}, {budget} tokens a search\n\n"
               "| search | seeds | final score | minus ga | texts that came, survived the race | "
               "winners that descend from it |\n|---|---|---|---|---|---|")
-        for arm, of in scores.items():
-            if not of:
-                continue
-            shared = [s for s in of if s in scores["ga"]]
-            text = guests = own = ""
-            if arm != "ga" and shared:
-                mean, half = interval([of[s] - scores["ga"][s] for s in shared])
-                text = f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
-            mine = [r for r in rows if r["task"] == task and r["arm"] == arm]
-            if arm in ("nearest", "projected", "all"):
-                guests = f"{sum(int(r['guests']) for r in mine)}, " \
-                         f"{sum(int(r['survivors']) for r in mine)}"
-            if arm in ("swaps", "nearest", "projected"):
-                own = f"{from_part[arm]} of {len(of)}"
-            print(f"| {arm} | {len(of)} | {statistics.fmean(of.values()):.3f} | {text} | {guests} | "
-                  f"{own} |")
+        for arm, of in by_arm.items():
+            if of:
+                print(f"| {arm} | {len(of)} | {statistics.fmean(scores[arm].values()):.3f} | "
+                      f"{minus_ga(scores[arm], scores['ga'], arm)} | {guests(of, arm)} | "
+                      f"{own_winners(of, arm)} |")
         print()
 
 

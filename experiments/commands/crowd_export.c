@@ -1,12 +1,11 @@
 /* Tasks and ratings, a line each. */
 #include "crowd_export.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../views/json_lines.h"
+#include "../../rater/api_json.h"
+#include "../../rater/crowd_ratings.h"
 
 typedef struct writer {
     crowd *c;
@@ -14,46 +13,6 @@ typedef struct writer {
     size_t n_labels; /* columns of labels, in CSV */
     text *out;
 } writer;
-
-/* ---- Cells and lines ---- */
-
-/* A cell of RFC 4180, always quoted. One that a spreadsheet would take for a formula, or
- * that begins with an apostrophe, gets an apostrophe before it: contexts, names and
- * comments are others'. */
-static int add_cell(text *out, const char *s, bool first, error *err)
-{
-    TRY(text_add_string(out, first ? "\"" : ",\"", err));
-    if (*s && strchr("=+-@'\t\r", *s))
-        TRY(text_add(out, "'", 1, err));
-    for (const char *p = s; *p;) {
-        size_t n = strcspn(p, "\"");
-        TRY(text_add(out, p, n, err));
-        p += n;
-        if (*p == '"') {
-            TRY(text_add(out, "\"\"", 2, err));
-            p++;
-        }
-    }
-    return text_add(out, "\"", 1, err);
-}
-
-static int add_number(text *out, double x, error *err)
-{
-    return isfinite(x) ? text_add_format(out, err, ",%.17g", x)
-                       : text_add(out, ",", 1, err);
-}
-
-/* Takes `value`. */
-static int add_json_line(text *out, json_t *value, error *err)
-{
-    char *s = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    json_decref(value);
-    if (!s)
-        return error_set(err, E_MEMORY, "out of memory while an export was put together");
-    int rc = text_add_string(out, s, err);
-    free(s);
-    return rc < 0 ? rc : text_add(out, "\n", 1, err);
-}
 
 /* NULL when any of them could not be made. */
 static json_t *text_list(const char *const *s, size_t n)
@@ -105,7 +64,7 @@ static int add_task_json(text *out, const whole_task *t, error *err)
 {
     const crowd_task *task = t->task;
     const question *q = &t->asked;
-    return add_json_line(
+    return api_print(
         out,
         json_pack("{s:s, s:{s:s, s:b, s:s, s:s, s:o}, s:s, s:o, s:I, s:f, s:o, s:b, s:b, "
                   "s:I}",
@@ -124,18 +83,17 @@ static int add_task_csv(text *out, const whole_task *t, size_t n_labels, error *
 {
     const crowd_task *task = t->task;
     const question *q = &t->asked;
-    TRY(add_cell(out, task->id, true, err));
-    TRY(add_cell(out, question_names[q->kind], false, err));
+    TRY(text_add_string(out, task->id, err));
+    TRY(api_csv_text(out, question_names[q->kind], err));
     TRY(text_add_format(out, err, ",%d", q->ties));
-    TRY(add_cell(out, q->text, false, err));
-    TRY(add_cell(out, q->instructions, false, err));
+    TRY(api_csv_text(out, q->text, err));
+    TRY(api_csv_text(out, q->instructions, err));
     for (size_t i = 0; i < n_labels; i++)
-        TRY(add_cell(out, i < q->n_labels ? q->labels[i] : "", false, err));
-    TRY(add_cell(out, t->context, false, err));
+        TRY(api_csv_text(out, i < q->n_labels ? q->labels[i] : "", err));
+    TRY(api_csv_text(out, t->context, err));
     for (size_t i = 0; i < MAX_OUTPUTS; i++)
-        TRY(add_cell(out, i < task->n_outputs ? t->outputs[i] : "", false, err));
-    TRY(text_add_format(out, err, ",%zu", task->wanted));
-    TRY(add_number(out, task->priority, err));
+        TRY(api_csv_text(out, i < task->n_outputs ? t->outputs[i] : "", err));
+    TRY(text_add_format(out, err, ",%zu,%.17g", task->wanted, task->priority));
     TRY(t->gold < 0 ? text_add(out, ",", 1, err)
                     : text_add_format(out, err, ",%d", t->gold));
     return text_add_format(out, err, ",%d,%d,%zu\r\n", task->practice, task->closed,
@@ -192,65 +150,75 @@ int crowd_export_tasks(crowd *c, bool csv, text *out, error *err)
 
 /* ---- Ratings ---- */
 
-static json_t *answer_value(int answer)
-{
-    return answer == ANSWER_TIE ? json_string("tie") : json_integer(answer);
-}
-
-static int add_rating_json(text *out, const crowd_rating *r, error *err)
-{
-    return add_json_line(
-        out,
-        json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s?, s:b, s:b, "
-                  "s:b, s:b, s:b, s:b, s:o, s:s, s:s, s:s?}",
-                  "id", (json_int_t)r->id, "time", (json_int_t)r->time, "rater",
-                  (json_int_t)r->rater, "rater_name", r->rater_name, "rater_source",
-                  rater_source_names[r->rater_source], "task", r->task, "question",
-                  r->question, "kind", question_names[r->kind], "outputs",
-                  text_list(r->outputs, r->n_outputs), "answer", answer_value(r->answer),
-                  "gold", r->gold, "repeat", r->repeat, "late", r->late, "withdrawn",
-                  r->withdrawn, "fast", r->fast, "excluded", r->excluded, "counts",
-                  r->counts, "seconds", json_real_or_null(r->seconds), "comment",
-                  r->comment, "source", r->source, "key", r->key),
-        err);
-}
-
-static int add_rating_csv(text *out, const crowd_rating *r, error *err)
-{
-    TRY(text_add_format(out, err, "%" PRId64 ",%" PRId64 ",%" PRId64, r->id, r->time,
-                        r->rater));
-    TRY(add_cell(out, r->rater_name, false, err));
-    TRY(text_add_format(out, err, ",%s,%s,%s,%s", rater_source_names[r->rater_source],
-                        r->task, r->question, question_names[r->kind]));
-    for (size_t i = 0; i < MAX_OUTPUTS; i++)
-        TRY(text_add_format(out, err, ",%s", i < r->n_outputs ? r->outputs[i] : ""));
-    TRY(r->answer == ANSWER_TIE ? text_add_string(out, ",tie", err)
-                                : text_add_format(out, err, ",%d", r->answer));
-    TRY(text_add_format(out, err, ",%s,%d,%d,%d,%d,%d,%d", r->gold ? r->gold : "",
-                        r->repeat, r->late, r->withdrawn, r->fast, r->excluded,
-                        r->counts));
-    TRY(add_number(out, r->seconds, err));
-    TRY(add_cell(out, r->comment, false, err));
-    TRY(add_cell(out, r->source, false, err));
-    TRY(add_cell(out, r->key ? r->key : "", false, err));
-    return text_add_string(out, "\r\n", err);
-}
-
 static int add_rating(void *context, const crowd_rating *r, error *err)
 {
     const writer *w = context;
-    return w->csv ? add_rating_csv(w->out, r, err) : add_rating_json(w->out, r, err);
+    return w->csv ? api_rating_csv(w->out, r, err) : api_rating_jsonl(w->out, r, err);
 }
 
 int crowd_export_ratings(crowd *c, bool csv, text *out, error *err)
 {
     writer w = {.c = c, .csv = csv, .out = out};
     if (csv)
-        TRY(text_add_string(out,
-                            "id,time,rater,rater_name,rater_source,task,question,kind,"
-                            "output1,output2,output3,output4,answer,gold,repeat,late,"
-                            "withdrawn,fast,excluded,counts,seconds,comment,source,key"
-                            "\r\n",
-                            err));
+        TRY(api_rating_csv_head(out, err));
     return crowd_each_rating(c, 0, add_rating, &w, err);
+}
+
+/* ---- For aggregation ---- */
+
+static int add_comparison(text *out, bool csv, const comparisons *c, size_t i,
+                          const double *weights, error *err)
+{
+    const comparison *x = &c->list[i];
+    const char *winner = c->items.names[x->winner], *loser = c->items.names[x->loser];
+    const char *rater = c->raters.names[x->rater];
+    if (!csv)
+        return api_print(out,
+                         json_pack("{s:s, s:s, s:s, s:b, s:f}", "winner", winner, "loser",
+                                   loser, "rater", rater, "tie", x->tie, "weight",
+                                   weights[x->rater]),
+                         err);
+    TRY(text_add_format(out, err, "%s,%s", winner, loser));
+    TRY(api_csv_text(out, rater, err));
+    return text_add_format(out, err, ",%d,%.6g\r\n", x->tie, weights[x->rater]);
+}
+
+int crowd_export_comparisons(crowd *c, bool csv, text *out, error *err)
+{
+    comparisons list = {0};
+    double *weights = NULL;
+    TRY(crowd_comparisons(c, &(crowd_choice){.question = NULL}, &list, err));
+    int rc = crowd_weights(c, &list.raters, &weights, err);
+    if (rc == 0 && csv)
+        rc = text_add_string(out, "winner,loser,rater,tie,weight\r\n", err);
+    for (size_t i = 0; rc == 0 && i < list.n; i++)
+        rc = add_comparison(out, csv, &list, i, weights, err);
+    free(weights);
+    comparisons_free(&list);
+    return rc;
+}
+
+static int add_value(text *out, bool csv, const ratings *r, size_t i, error *err)
+{
+    const rating *x = &r->list[i];
+    const char *item = r->items.names[x->item], *rater = r->raters.names[x->rater];
+    if (!csv)
+        return api_print(
+            out,
+            json_pack("{s:s, s:s, s:f}", "item", item, "rater", rater, "value", x->value),
+            err);
+    TRY(text_add_string(out, item, err));
+    TRY(api_csv_text(out, rater, err));
+    return text_add_format(out, err, ",%s\r\n", r->labels.names[x->label]);
+}
+
+int crowd_export_values(crowd *c, bool csv, text *out, error *err)
+{
+    ratings list = {0};
+    TRY(crowd_values(c, &(crowd_choice){.question = NULL}, &list, err));
+    int rc = csv ? text_add_string(out, "item,rater,value\r\n", err) : 0;
+    for (size_t i = 0; rc == 0 && i < list.n; i++)
+        rc = add_value(out, csv, &list, i, err);
+    ratings_free(&list);
+    return rc;
 }

@@ -10,4 +10,9 @@
 int crowd_export_tasks(crowd *c, bool csv, text *out, error *err);
 int crowd_export_ratings(crowd *c, bool csv, text *out, error *err);
 
+/* The ratings that count as what `lamarck rate aggregate` reads: winner, loser, rater,
+ * tie and the rater's weight; item, rater, value. Items are ids of outputs. */
+int crowd_export_comparisons(crowd *c, bool csv, text *out, error *err);
+int crowd_export_values(crowd *c, bool csv, text *out, error *err);
+
 #endif

@@ -230,12 +230,12 @@ int crowd_rows_text(crowd_rows *r, const char *name, const char **out, error *er
 int crowd_rows_real(crowd_rows *r, const char *name, double *out, error *err)
 {
     const char *s;
-    char *end;
+    char *end = NULL;
     TRY(crowd_rows_text(r, name, &s, err));
     if (!*s)
         return 0;
     double x = strspn(s, "+-.0123456789eE") == strlen(s) ? strtod(s, &end) : (double)NAN;
-    if (!isfinite(x) || *end)
+    if (!isfinite(x) || !end || *end)
         return crowd_rows_error(r, err, "\"%s\" says \"%.60s\": it must be a number",
                                 name, s);
     *out = x;

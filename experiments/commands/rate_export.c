@@ -17,15 +17,36 @@ static const char usage[] =
     "\n"
     "  --what ratings       default; withdrawn and late ones too\n"
     "  --what tasks         with all texts\n"
+    "  --what comparisons   winner, loser, rater, tie of the ratings that count, as\n"
+    "                       'lamarck rate aggregate --method bradley-terry' reads them\n"
+    "                       from CSV; the best of four beat three. weight: the rater's, "
+    "by\n"
+    "                       his checks\n"
+    "  --what values        item, rater, value, for its other methods; items are ids of\n"
+    "                       outputs, whose texts are in the tasks\n"
     "  --format jsonl       default\n"
     "  --format csv         a text that a spreadsheet would take for a formula gets an\n"
     "                       apostrophe before it, which the import takes off\n"
     "  --out FILE           instead of standard output; whole or not at all\n";
 
-enum { WHAT_RATINGS, WHAT_TASKS };
-static const char *const whats[] = {"ratings", "tasks", NULL};
+enum { WHAT_RATINGS, WHAT_TASKS, WHAT_COMPARISONS, WHAT_VALUES };
+static const char *const whats[] = {"ratings", "tasks", "comparisons", "values", NULL};
 enum { AS_JSONL, AS_CSV };
 static const char *const formats[] = {"jsonl", "csv", NULL};
+
+static int put_together(crowd *c, int what, bool csv, text *out, error *err)
+{
+    switch (what) {
+    case WHAT_TASKS:
+        return crowd_export_tasks(c, csv, out, err);
+    case WHAT_COMPARISONS:
+        return crowd_export_comparisons(c, csv, out, err);
+    case WHAT_VALUES:
+        return crowd_export_values(c, csv, out, err);
+    default:
+        return crowd_export_ratings(c, csv, out, err);
+    }
+}
 
 static int write_result(const text *out, const char *path, error *err)
 {
@@ -52,8 +73,7 @@ static int run(int argc, char **argv, error *err)
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"RUN", 1, 1}, &n, err));
     TRY(run_crowd_open(&c, argv[1], false, err));
-    int rc = what == WHAT_TASKS ? crowd_export_tasks(c, format == AS_CSV, &out, err)
-                                : crowd_export_ratings(c, format == AS_CSV, &out, err);
+    int rc = put_together(c, what, format == AS_CSV, &out, err);
     if (rc == 0)
         rc = write_result(&out, path, err);
     text_free(&out);

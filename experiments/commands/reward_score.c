@@ -55,7 +55,7 @@ static int add_row(scoring *s, const json_t *object, error *err)
 {
     static const char *const keys[] = {"context", "output"};
     const char *context, *output;
-    row r;
+    row r = {0};
     TRY(json_lines_known(&s->lines, object, keys, 2, err));
     TRY(read_text(s, object, "context", &context, err));
     TRY(read_text(s, object, "output", &output, err));

@@ -137,7 +137,7 @@ static int name_model(const request *q, char **out, error *err)
 static int encode_all(const reward_texts *t, const model *m, row_list *out, error *err)
 {
     for (size_t i = 0; i < reward_texts_count(t); i++) {
-        row r;
+        row r = {0};
         TRY(reward_row(&r, model_tokenizer(m), reward_texts_context(t, i),
                        reward_texts_output(t, i), err));
         TRY(row_list_add(out, r, err));

@@ -80,7 +80,7 @@ static int add_row(tuning *t, const json_lines *l, const json_t *object, error *
     static const char *const keys[] = {"context", "prompt"};
     const char *context = NULL, *prompt = NULL;
     size_t n;
-    row r;
+    row r = {0};
     text plain = {0};
     TRY(json_lines_known(l, object, keys, 2, err));
     TRY(json_lines_text(l, object, "context", &context, &n, err));
@@ -132,7 +132,7 @@ static int encode_texts(const tuning *t, const policy_text *texts, size_t n, row
                         error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        row r;
+        row r = {0};
         TRY(reward_row(&r, model_tokenizer(t->model),
                        t->shown[t->first + texts[i].context], texts[i].text, err));
         TRY(row_list_add(to, r, err));
@@ -162,7 +162,7 @@ static int judge(void *context, const policy_text *texts, size_t n, double *wort
 /* The text's tokens, repeated or cut to the number wanted (PEFT's rule). */
 static int begin_ids(const tuning *t, int32_t **out, size_t *n, error *err)
 {
-    row r;
+    row r = {0};
     const request *q = t->request;
     TRY(row_encode_context(&r, model_tokenizer(t->model), q->begin, strlen(q->begin),
                            false, err));

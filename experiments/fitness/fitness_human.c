@@ -475,6 +475,14 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
     return 0;
 }
 
+/* The experiment's rules hold from the beginning, until somebody changes them. */
+static int set_rules(fitness_human *f, error *err)
+{
+    crowd_counts c;
+    TRY(crowd_count(f->crowd, &c, err));
+    return c.tasks ? 0 : crowd_set_rules(f->crowd, &f->experiment->people.rules, err);
+}
+
 int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
                        double poll_seconds, error *err)
 {
@@ -490,6 +498,5 @@ int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
         poll_seconds > 0 ? poll_seconds : f->experiment->people.poll_seconds;
     if (f->poll_seconds > 0 && !f->experiment->people.simulated)
         TRY(preparer_open(&f->preparer, f->experiment, f->scorer, err));
-    TRY(crowd_set_rules(f->crowd, &f->experiment->people.rules, err));
-    return crowd_set_open(f->crowd, true, err);
+    return set_rules(f, err);
 }

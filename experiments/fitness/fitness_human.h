@@ -19,8 +19,8 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
                       const volatile int *interrupt, error *err);
 
 /* Take part in run `id` of `dir`, whose store is `s` (borrowed, as dir is not): opens its
- * crowd and gives it the experiment's rules. It looks for answers every so many seconds;
- * 0: as the experiment says. */
+ * crowd, and gives it the experiment's rules if nothing was asked yet. It looks for
+ * answers every so many seconds; 0: as the experiment says. */
 int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
                        double poll_seconds, error *err);
 

@@ -126,7 +126,7 @@ static int make_sheet(const fitness_reward *f, const measurement *batch, size_t 
 static int add_text(const fitness_reward *f, size_t of, const char *said, row_list *to,
                     error *err)
 {
-    row r;
+    row r = {0};
     text context = {0};
     int rc = experiment_people_context(f->experiment, of, &context, err);
     if (rc == 0)

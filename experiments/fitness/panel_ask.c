@@ -5,20 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gsl/gsl_cdf.h>
-
 #include "../../rater/next_question.h"
 
-/* A candidate that is surely not among the better ones is asked about this little. */
-static const double least_relevance = 0.02;
-
 /* ---- Between candidates ---- */
-
-/* Where the candidates stand: mean probability over their examples, and its variance. */
-typedef struct standing {
-    double mean, variance;
-    size_t n;
-} standing;
 
 static size_t count_candidates(const panel *p)
 {
@@ -28,56 +17,34 @@ static size_t count_candidates(const panel *p)
     return n;
 }
 
-/* By the delta method: dp = p (1 - p) dt. */
+/* all[n] is the seed as a candidate: everywhere 0.5, for sure. */
 static void stand(const panel *p, standing *all, size_t n)
 {
     for (size_t k = 0; k < p->n_cells; k++) {
         const panel_cell *c = &p->cells[k];
-        const preference_group *g = &p->models[c->group];
-        standing *s = &all[c->candidate];
-        double q = preference_probability(g, c->item, c->anchor);
-        s->mean += q;
-        s->variance +=
-            q * q * (1 - q) * (1 - q) * preference_variance(g, c->item, c->anchor);
-        s->n++;
+        standing_add(&all[c->candidate], &p->models[c->group], c->item, c->anchor);
     }
-    for (size_t i = 0; i < n; i++)
-        if (all[i].n) {
-            double cells = (double)all[i].n;
-            all[i].mean /= cells;
-            all[i].variance /= cells * cells;
-        }
+    all[n] = (standing){.sum = 0.5, .n = 1};
+    standings_hope(all, n + 1);
 }
-
-/* 1 when it is open which of two candidates is better, near 0 when that is settled. */
-static double openness(const standing *a, const standing *b)
-{
-    double sd = sqrt(a->variance + b->variance);
-    if (sd <= 0)
-        return 1;
-    double p = gsl_cdf_ugaussian_P((a->mean - b->mean) / sd);
-    return fmax(least_relevance, 4 * p * (1 - p));
-}
-
-/* The seed as a candidate: everywhere 0.5, for sure. */
-static const standing seed_standing = {.mean = 0.5, .n = 1};
 
 /* The most open question between those who say item i and those who say item j. */
-static double pair_relevance(const panel *p, const standing *all, size_t group, size_t i,
-                             size_t j)
+static double pair_relevance(const panel *p, const standing *all, const standing *seed,
+                             size_t group, size_t i, size_t j)
 {
-    double most = least_relevance;
+    double most = question_least_relevance;
     for (size_t a = 0; a < p->n_cells; a++) {
         const panel_cell *x = &p->cells[a];
         if (x->group != group || (x->item != i && x->item != j))
             continue;
         size_t other = x->item == i ? j : i;
         if (panel_item_at(p, group, other)->anchor)
-            most = fmax(most, openness(&all[x->candidate], &seed_standing));
+            most = fmax(most, question_relevance(&all[x->candidate], seed));
         for (size_t b = a + 1; b < p->n_cells; b++) {
             const panel_cell *y = &p->cells[b];
             if (y->group == group && y->item == other && y->candidate != x->candidate)
-                most = fmax(most, openness(&all[x->candidate], &all[y->candidate]));
+                most = fmax(most,
+                            question_relevance(&all[x->candidate], &all[y->candidate]));
         }
     }
     return most;
@@ -109,7 +76,7 @@ static bool is_unmet(const panel_group *g, size_t i, size_t j)
 static int list_options(const panel *p, option_list *out, error *err)
 {
     size_t wanted = p->experiment->people.ratings, n = count_candidates(p);
-    standing *all = array_new(n, sizeof *all);
+    standing *all = array_new(n + 1, sizeof *all);
     if (!all)
         return error_memory(err, n * sizeof *all);
     stand(p, all, n);
@@ -121,7 +88,7 @@ static int list_options(const panel *p, option_list *out, error *err)
                 size_t met = *panel_met(g, i, j);
                 pair_option o = {.group = k, .i = i, .j = j, .first = is_unmet(g, i, j)};
                 o.room = met < wanted ? wanted - met : 0;
-                o.relevance = o.room ? pair_relevance(p, all, k, i, j) : 0;
+                o.relevance = o.room ? pair_relevance(p, all, &all[n], k, i, j) : 0;
                 rc = array_grow(&out->list, &out->capacity, out->n, sizeof o, err);
                 if (rc == 0)
                     out->list[out->n++] = o;

@@ -253,6 +253,12 @@ static int plan_trainer(prefix_task *t, error *err)
 static int open_parts(prefix_task *t, const judge_options *options, error *err)
 {
     const experiment *e = t->experiment;
+    if (e->fitness.kind == FITNESS_REWARD)
+        return error_set(err, E_UNSUPPORTED,
+                         "%s is judged by a reward: lamarck reward tune learns vectors "
+                         "from that; --set fitness.kind=logprob learns them from right "
+                         "answers, where the rows have them",
+                         e->path);
     TRY(judge_open(&t->judge, e, options, err));
     TRY(fitness_lm_check_seeds(e, t->judge.model, err));
     TRY(experiment_bare(&t->bare, e, &e->seeds[0], err));

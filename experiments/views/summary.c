@@ -1,5 +1,6 @@
 /* The words. */
 #include "summary.h"
+#include "../store/people.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -205,6 +206,10 @@ const char *summary_score_meaning(const run_record *r)
          "Scores are the share of examples whose right label was the likeliest."},
         {"exact", "Scores are the share of examples answered exactly."},
         {"f1", "Scores are the mean token F1 of the generated answers."},
+        {"reward", "Scores are what a reward that was learned from people's ratings "
+                   "gives to what a prompt makes the model write: nobody was asked about "
+                   "these texts. Only differences mean something, and only as far as the "
+                   "reward is right: let people judge the winner."},
     };
     json_t *setup = r->experiment ? json_loads(r->experiment, 0, NULL) : NULL;
     const json_t *fitness = json_object_get(setup, "fitness");
@@ -246,6 +251,9 @@ int summary_sentence(const run_record *r, text *out, error *err)
                                   "%.2g) on %zu examples that no "
                                   "prompt was chosen on.";
     const char *winner = r->training ? "The learned prefix" : "The best prompt";
+    bool simulated = r->people && r->people->counts.simulated > 0;
+    if (simulated && r->has_verdict)
+        TRY(text_add_string(out, "Judged by a SIMULATED crowd: ", err));
     switch (summary_conclusion(r)) {
     case CONCLUSION_NONE:
         if (r->status == RUN_FINISHED)

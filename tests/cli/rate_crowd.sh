@@ -19,6 +19,7 @@ scale,0,How good is it?,rain,Nimbus,,bad,so so,good,2,,
 run rate import "$dir" "$scratch/tasks.csv"
 run rate import "$dir" "$scratch/tasks.csv" --what tasks
 run rate import "$dir" "$scratch/tasks.csv" --what tasks
+run_quietly rate rules "$dir" --min-checks 4 # there are not many
 run list "$dir"
 run rate export "$dir" --what tasks --format csv
 run rate export "$dir" --what tasks
@@ -65,9 +66,55 @@ def walk(x, at):
 walk(json.load(sys.stdin), "")' >>"$actual" 2>&1
 run rate export "$dir" --format csv
 
+# The same statistics, counted by another program from the exported rows and the rules.
+cat >"$scratch/recount.py" <<'PY'
+import collections, json, statistics, subprocess, sys
+def rows(*words):
+    out = subprocess.run([sys.argv[1], "rate", *words], capture_output=True, text=True, check=True)
+    return out.stdout
+run = sys.argv[2]
+status = json.loads(rows("status", run, "--json", "--resamples", "0"))
+rules = status["rules"]
+tasks = [json.loads(x) for x in rows("export", run, "--what", "tasks").splitlines()]
+stand = [r for r in map(json.loads, rows("export", run).splitlines()) if not r["withdrawn"]]
+by = collections.defaultdict(list)
+for r in stand:
+    by[r["rater_name"]].append(r)
+excluded = set()
+for name, own in by.items():
+    gold = [r for r in own if r["gold"] is not None and not r["repeat"]]
+    right = sum(r["gold"] == (r["outputs"][r["answer"]] if len(r["outputs"]) > 1 else str(r["answer"]))
+                for r in gold)
+    told = next(r for r in status["raters"] if r["name"] == name)
+    assert (told["gold"], told["gold_right"]) == (len(gold), right), name
+    if len(gold) >= rules["min_checks"] and right < rules["min_right"] * len(gold):
+        excluded.add(name)
+counted = [r for r in stand if r["rater_name"] not in excluded and r["gold"] is None
+           and not r["repeat"] and not r["seconds"] < rules["min_seconds"]]
+done = collections.Counter(r["task"] for r in counted)
+missing = [t["wanted"] - done[t["task"]] for t in tasks if t["gold"] is None and not t["closed"]]
+mine = {"tasks": len(tasks), "ratings": len(stand), "counted": len(counted),
+        "n_excluded": len(excluded), "open_tasks": sum(m > 0 for m in missing),
+        "wanted": sum(m for m in missing if m > 0),
+        "median_seconds": statistics.median(r["seconds"] for r in stand)}
+for name, value in mine.items():
+    assert status[name] == value, (name, status[name], value)
+print("recounted:", *mine.values())
+PY
+python3 "$scratch/recount.py" "$LAMARCK" "$dir" >>"$actual" 2>&1
+
+# To the aggregations.
+run rate export "$dir" --what comparisons --format csv
+run rate export "$dir" --what values
+"$LAMARCK" rate export "$dir" --what comparisons --format csv |
+    "$LAMARCK" rate aggregate --ratings - --method bradley-terry --prior 0.1 >>"$actual" 2>&1
+"$LAMARCK" rate export "$dir" --what values --format csv |
+    "$LAMARCK" rate aggregate --ratings - --method alpha --resamples 0 >>"$actual" 2>&1
+
 # Other rules, for what was before too; then the old ones.
 run rate rules "$dir" --min-right 0 --min-seconds 0.25 --max-ratings 10
 run rate status "$dir" --resamples 0
+python3 "$scratch/recount.py" "$LAMARCK" "$dir" >>"$actual" 2>&1
 run rate rules "$dir" --min-right 2
 run rate rules "$dir" --gold-share 0.9 --repeat-share 0.2
 run rate rules "$dir" --open --closed
@@ -80,6 +127,7 @@ for format in csv jsonl; do
         run rate export "$dir" --what $what --format $format --out "$scratch/$what.$format"
         run rate import "$scratch/$format" "$scratch/$what.$format" --what $what
     done
+    run_quietly rate rules "$scratch/$format" --min-checks 4
     "$LAMARCK" rate status "$dir" >"$scratch/here" 2>&1
     "$LAMARCK" rate status "$scratch/$format" >"$scratch/there" 2>&1
     diff "$scratch/here" "$scratch/there" >>"$actual" && note "$format: the same"

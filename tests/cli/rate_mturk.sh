@@ -166,14 +166,30 @@ control '{"do": "auto_approve"}'
 turk approve "$scratch/odd"
 ledger
 
+note "a crowd that was closed meanwhile: kept as late, and paid"
+make_run late 1 2
+turk post "$scratch/late" --reward 2 --cap 100
+control '{"do": "answer", "n": 2, "newest": true}' done
+run_quietly rate rules "$scratch/late" --closed
+turk collect "$scratch/late"
+turk approve "$scratch/late"
+
 note "our own page"
-make_run page 1 2
+make_run page 1 4
 turk post "$scratch/page" --reward 5 --cap 100 --page https://rate.example.org --countries US,GB --min-approved 95 --masters
-"$LAMARCK_BUILD/tests/test_mturk" answer "$scratch/page/lamarck.sqlite" AWORKER0
-control '{"do": "answer", "n": 1, "newest": true, "worker": "AWORKER0", "change": {"answer": "0"}}' done
+"$LAMARCK" rate serve "$scratch/page" --mturk --port 0 >"$scratch/served" 2>&1 &
+page=$!
+trap 'kill $server $page 2>/dev/null; rm -rf "$scratch"' EXIT
+for _ in $(seq 200); do [ -s "$scratch/served" ] && break; sleep 0.05; done
+control "{\"do\": \"browse\", \"page\": \"$(head -1 "$scratch/served")\", \"site\": \"http://127.0.0.1:$port\", \"worker\": \"AWORKER0\"}"
+kill $page
 turk collect "$scratch/page"
-control '{"do": "answer", "n": 1, "newest": true, "change": {"answer": "0"}}' done
+token=$(sqlite3 "$scratch/page/lamarck.sqlite" "SELECT token FROM crowd_assignment")
+for answer in "{\"token\": \"$token\"}" '{"token": "unknown"}' '{"answer": "0"}'; do # none was on our page
+    control "{\"do\": \"answer\", \"n\": 1, \"newest\": true, \"change\": $answer}" done
+done
 turk collect "$scratch/page"
+sqlite3 "$scratch/page/lamarck.sqlite" "SELECT rating FROM mturk_assignment" >>"$actual"
 
 note "production"
 make_run real 2 2
@@ -181,6 +197,9 @@ turk post "$scratch/real" --reward 5 --cap 100 --production
 turk post "$scratch/real" --reward 5 --cap 100 --production --yes
 turk collect "$scratch/real"
 turk status "$scratch/real" --production
+
+note "every operation was used, with bodies like botocore's"
+control '{"do": "ledger"}' operations unlike_botocore
 
 note "no secret was ever printed or kept"
 grep -rlE "$secret|wrongsecret|session/secret" "$scratch" --exclude-dir=.aws | neutral >>"$actual"

@@ -130,6 +130,8 @@ run_quietly evolve "$scratch/reward.yaml" --out "$scratch/driven" --seed 1
 import json, sys
 x = json.load(sys.stdin)
 print(x["status"], x["best"] is not None, x["difference"] is not None)' >>"$actual"
+"$LAMARCK" show "$scratch/driven" | tr -s ' \n' ' ' | grep -o "nobody was asked about these texts" >>"$actual"
+run prefix "$scratch/reward.yaml" --dry-run
 run evolve "$scratch/reward.yaml" --out "$scratch/other" --dry-run --set fitness.reward="$scratch/none"
 note "what does not fit:"
 reward score "$scratch/r" --rows "$scratch/rows" --model tests/data/tiny-qwen2.gguf

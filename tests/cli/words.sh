@@ -25,6 +25,13 @@ note "lines: $(grep -c '^{"vector"' "$scratch/lines") vectors, $(grep -c '"by":"
 note "survivors: $(grep -c '"survives":true' "$scratch/lines")"
 note "without a beam:"
 "$LAMARCK" words "$model" --prefix "$scratch/adapter" --nearest 1 --beam 0 | grep -c beam >>"$actual"
+note "texts that gradients found, in a search:"
+"$LAMARCK" evolve "$scratch/experiment.yaml" --set search.hybrid=[nearest,projected] --set search.population=6 \
+    --set search.gradient_rows=4 --budget tokens=14000 --out "$scratch/search" >/dev/null 2>&1 || note "exit $?"
+"$LAMARCK" show "$scratch/search" | tr '\n' ' ' | grep -oE 'Texts that gradients found' >>"$actual"
+"$LAMARCK" show "$scratch/search" --json | grep -c '"origin": "\(nearest\|projected\)"' | sed 's/[12]/some/' >>"$actual"
+run_quietly evolve "$scratch/experiment.yaml" --set search.hybrid=[nearest,swap] --dry-run
+sed -n 's/^lamarck: //p' "$scratch/stderr" | neutral >>"$actual"
 note "what makes no sense:"
 run words "$model"
 run words "$model" --prefix "$scratch/adapter" --nearest 0
