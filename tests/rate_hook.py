@@ -60,6 +60,7 @@ class Receiver:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # a killed sender resets its connection
         self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.url = self.origin + PATH
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
