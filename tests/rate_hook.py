@@ -156,6 +156,9 @@ def test_new_tasks_are_told_as_they_come_and_more_wanted_ones_again(s, r):
     r.wait(2)
     s.task(1, wanted=3)
     r.wait(3)
+    until = time.time() + 20
+    while counts(s.run)["delivered"] < 3 and time.time() < until:
+        time.sleep(0.05)
     p.send_signal(2)
     out, err = p.communicate(timeout=20)
     same((p.returncode, err), (0, ""))
