@@ -100,7 +100,7 @@ $(FUZZ_BUILD)/tests/fuzz_%: $(FUZZ_BUILD)/tests/fuzz_%.o $(LIBRARY)
 	$(CC) -fsanitize=fuzzer,address,undefined $^ $(PKG_LIBS) -o $@
 
 BENCH := scoring training
-bench: $(PROGRAM) ## time the engine, BENCH="scoring training"; CSV rows with the machine's CPU flags
+bench: $(PROGRAM) ## time the engine, BENCH="scoring training crowd"; CSV rows with the machine's CPU flags
 	@for what in $(BENCH); do BUILD=$(BUILD) ./tests/bench_$$what.sh || exit; done
 
 tidy: ## static analysis: clang-tidy, cppcheck, gcc -fanalyzer

@@ -86,6 +86,10 @@ int crowd_put_task(crowd *c, const task_request *t, char id[SHA256_HEX], error *
 /* No more answers are wanted (those that come are kept). NULL: all tasks. */
 int crowd_close_task(crowd *c, const char *id, error *err);
 
+/* Whether an answer to the task is wanted now: 1, 0 when crowd or task are closed or the
+ * task is full. E_ARGUMENT for one that is not there. */
+int crowd_task_wanted(crowd *c, const char *id, error *err);
+
 /* Whether the crowd takes answers at all; a closed one shows a thank-you. Open when new.
  */
 int crowd_set_open(crowd *c, bool open, error *err);

@@ -393,3 +393,17 @@ int crowd_close_task(crowd *c, const char *id, error *err)
     sql_done(q);
     return sql_execute(&c->file, CROWD_TASK_CLOSE, "close a task", err, "s", id);
 }
+
+int crowd_task_wanted(crowd *c, const char *id, error *err)
+{
+    sqlite3_stmt *q;
+    TRY(sql_query(&c->file, CROWD_TASK_WANTED, &q, err, "s", id));
+    int rc = sql_next(&c->file, q, "look up a task", err);
+    if (rc <= 0)
+        return rc < 0
+                   ? rc
+                   : error_set(err, E_ARGUMENT, "%s has no task \"%.64s\"", c->path, id);
+    bool wanted = sqlite3_column_int(q, 0) != 0;
+    sql_done(q);
+    return wanted;
+}

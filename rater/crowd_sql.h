@@ -31,6 +31,7 @@ typedef enum crowd_statement {
     CROWD_TASKS_CLOSE,
     CROWD_TASK_FIND,
     CROWD_TASK_OUTPUTS,
+    CROWD_TASK_WANTED,
     CROWD_RATER_PUT,
     CROWD_RATER_FIND,
     CROWD_RATER_GET,

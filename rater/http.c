@@ -16,6 +16,7 @@ const char *const http_header_names[N_HEADERS] = {
     [HEADER_AUTHORIZATION] = "Authorization",
     [HEADER_IDEMPOTENCY_KEY] = "Idempotency-Key",
     [HEADER_FORWARDED_FOR] = "X-Forwarded-For",
+    [HEADER_SIGNATURE] = "Lamarck-Signature",
 };
 
 int request_target(request *q, const char *target, error *err)

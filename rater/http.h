@@ -20,6 +20,7 @@ typedef enum http_header {
     HEADER_AUTHORIZATION,
     HEADER_IDEMPOTENCY_KEY,
     HEADER_FORWARDED_FOR, /* X-Forwarded-For */
+    HEADER_SIGNATURE,     /* Lamarck-Signature */
     N_HEADERS
 } http_header;
 extern const char *const http_header_names[N_HEADERS];
@@ -67,16 +68,17 @@ int response_redirect(response *r, const char *location, error *err);
 
 /* What a server is told once. */
 typedef struct site {
-    const char *origin;   /* "http://127.0.0.1:8080", or what the proxy is called */
-    const char *base;     /* origin and path under which the routes are, no slash at the
-                             end */
-    const char *api_key;  /* NULL: no API */
-    const char *database; /* of the run */
-    bool open;            /* whoever comes may rate */
-    bool mturk;           /* the pages for Mechanical Turk are there */
-    bool secure;          /* https */
-    bool any_host;        /* the Host header is not held against a list */
-    bool proxied;         /* X-Forwarded-For of a loopback peer is believed */
+    const char *origin;  /* "http://127.0.0.1:8080", or what the proxy is called */
+    const char *base;    /* origin and path under which the routes are, no slash at the
+                            end */
+    const char *api_key; /* NULL: no API */
+    const char *webhook_secret; /* NULL: no webhook comes in */
+    const char *database;       /* of the run */
+    bool open;                  /* whoever comes may rate */
+    bool mturk;                 /* the pages for Mechanical Turk are there */
+    bool secure;                /* https */
+    bool any_host;              /* the Host header is not held against a list */
+    bool proxied;               /* X-Forwarded-For of a loopback peer is believed */
 } site;
 
 /* Whether a request that changes something comes from a page of ours: browsers say so in

@@ -28,6 +28,7 @@ const route routes[] = {
     {HTTP_GET, "/api/v1/export", ROUTE_API | ROUTE_OUTSIDE, 0, api_get_export},
     {HTTP_POST, "/api/v1/tasks", ROUTE_API, TASK_MOST, api_post_tasks},
     {HTTP_POST, "/api/v1/state", ROUTE_API, JSON_MOST, api_post_state},
+    {HTTP_POST, "/api/v1/webhook", ROUTE_SIGNED, JSON_MOST, webhook_post_rating},
     {HTTP_GET, "/page.css", ROUTE_STATIC, 0, asset_get_style},
     {HTTP_GET, "/page.js", ROUTE_STATIC, 0, asset_get_script},
     {HTTP_GET, "/openapi.json", ROUTE_STATIC, 0, asset_get_openapi},

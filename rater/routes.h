@@ -12,6 +12,7 @@ enum {
     ROUTE_ALONE = 16,   /* shares its transaction with no other request */
     ROUTE_OUTSIDE = 32, /* has no transaction: opens a crowd of its own */
     ROUTE_SCARCE = 64,  /* makes a rater: an address has the rate of one */
+    ROUTE_SIGNED = 128, /* its body is signed: that is looked at by what answers it */
 };
 
 /* What answers a request: fills `r`, which is clear. A negative return is a failure:
@@ -45,6 +46,8 @@ route_handler mturk_get_task, mturk_post_answer;
 /* The API: */
 route_handler api_post_raters, api_get_raters, api_get_next, api_post_ratings,
     api_post_undo, api_get_statistics, api_get_export, api_post_tasks, api_post_state;
+/* Programs that sign what they send: */
+route_handler webhook_post_rating;
 /* Files: */
 route_handler asset_get_style, asset_get_script, asset_get_openapi, asset_get_robots;
 

@@ -130,6 +130,7 @@ static void set_site(server *s)
         .origin = text_string(&s->origin),
         .base = text_string(&s->base),
         .api_key = o->api_key,
+        .webhook_secret = o->webhook_secret,
         .database = o->database,
         .open = o->open,
         .mturk = o->mturk,

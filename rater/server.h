@@ -7,7 +7,8 @@
  * lock, and whoever came first is served first. A request that fails is done again by
  * itself, so that it takes nobody along.
  *
- * Nothing is lost by a kill: a client that has seen its answer has it on the disk. */
+ * Nothing is lost by a kill, nor by a power cut as far as the disk keeps what fdatasync
+ * promised: a client that has seen its answer has it on the disk. */
 #ifndef LAMARCK_RATER_SERVER_H
 #define LAMARCK_RATER_SERVER_H
 
@@ -23,6 +24,7 @@ typedef struct server_options {
     const char *public_url; /* NULL: the address; how a proxy is called */
     const char *certificate, *secret_key; /* PEM texts; NULL: plain HTTP */
     const char *api_key;                  /* NULL: no API */
+    const char *webhook_secret;           /* NULL: no webhook comes in */
     bool open;                            /* whoever comes may rate */
     bool mturk;                           /* pages for Mechanical Turk, in its frames */
     double rater_per_minute, address_per_minute; /* requests; 0: no limit */

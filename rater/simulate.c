@@ -255,14 +255,11 @@ void simulated_rater_make(simulated_rater *r, uint64_t seed, size_t i)
 
 /* What each output seems worth to him at this moment: for two of them the difference of
  * the errors is logistic when each is Gumbel (McFadden 1974). */
-static int perceive(const simulated_rater *r, taste t, const char *context,
-                    char *const *shown, size_t n, gsl_rng *rng, double *worth, error *err)
+static void perceive(const simulated_rater *r, const double *liking, size_t n,
+                     gsl_rng *rng, double *worth)
 {
-    for (size_t i = 0; i < n; i++) {
-        TRY(simulated_liking(t, context, shown[i], &worth[i], err));
-        worth[i] += r->noise * gsl_ran_gumbel1(rng, 1, 1);
-    }
-    return 0;
+    for (size_t i = 0; i < n; i++)
+        worth[i] = liking[i] + r->noise * gsl_ran_gumbel1(rng, 1, 1);
 }
 
 static int pick(const simulated_rater *r, const question *q, const double *worth,
@@ -309,21 +306,38 @@ static int answer_anything(const question *q, size_t n, gsl_rng *rng)
     return (int)gsl_rng_uniform_int(rng, (unsigned long)n);
 }
 
-int simulated_rater_answer(const simulated_rater *r, taste t, const question *q,
-                           const char *context, char *const *shown, size_t n,
-                           gsl_rng *rng, simulated_answer *out, error *err)
+static int check_shown(size_t n, error *err)
 {
-    double worth[MAX_OUTPUTS];
     if (n == 0 || n > MAX_OUTPUTS)
         return error_set(err, E_ARGUMENT, "%zu outputs cannot be shown at once", n);
+    return 0;
+}
+
+int simulated_rater_judge(const simulated_rater *r, const question *q,
+                          const double *liking, size_t n, gsl_rng *rng,
+                          simulated_answer *out, error *err)
+{
+    double worth[MAX_OUTPUTS];
+    TRY(check_shown(n, err));
     out->seconds = (r->manner == MANNER_SPAM ? 1.2 : 3) + gsl_ran_exponential(rng, 4);
     if (r->manner == MANNER_FIRST) {
         out->answer = answer_first(q, n, rng);
     } else if (r->manner == MANNER_SPAM) {
         out->answer = answer_anything(q, n, rng);
     } else {
-        TRY(perceive(r, t, context, shown, n, rng, worth, err));
+        perceive(r, liking, n, rng, worth);
         out->answer = n > 1 ? pick(r, q, worth, n) : rate(r, q, worth[0]);
     }
     return 0;
+}
+
+int simulated_rater_answer(const simulated_rater *r, taste t, const question *q,
+                           const char *context, char *const *shown, size_t n,
+                           gsl_rng *rng, simulated_answer *out, error *err)
+{
+    double liking[MAX_OUTPUTS] = {0};
+    TRY(check_shown(n, err));
+    for (size_t i = 0; i < n && r->manner == MANNER_HONEST; i++)
+        TRY(simulated_liking(t, context, shown[i], &liking[i], err));
+    return simulated_rater_judge(r, q, liking, n, rng, out, err);
 }

@@ -59,5 +59,9 @@ typedef struct simulated_answer {
 int simulated_rater_answer(const simulated_rater *r, taste t, const question *q,
                            const char *context, char *const *shown, size_t n,
                            gsl_rng *rng, simulated_answer *out, error *err);
+/* The same about outputs of which it is known how much the crowd likes them. */
+int simulated_rater_judge(const simulated_rater *r, const question *q,
+                          const double *liking, size_t n, gsl_rng *rng,
+                          simulated_answer *out, error *err);
 
 #endif

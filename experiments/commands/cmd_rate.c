@@ -2,14 +2,17 @@
  * command. */
 #include "rate_aggregate.h"
 #include "rate_crowd.h"
+#include "rate_hook.h"
 #include "rate_mturk.h"
 #include "rate_serve.h"
+#include "rate_simulate.h"
 
 #include <string.h>
 
-static const command *const subcommands[] = {&rate_serve,  &rate_mturk,  &rate_invite,
-                                             &rate_rules,  &rate_status, &rate_aggregate,
-                                             &rate_export, &rate_import, NULL};
+static const command *const subcommands[] = {&rate_serve,     &rate_mturk,  &rate_hook,
+                                             &rate_invite,    &rate_rules,  &rate_status,
+                                             &rate_aggregate, &rate_export, &rate_import,
+                                             &rate_simulate,  NULL};
 
 static const char usage[] =
     "usage: lamarck rate SUBCOMMAND [ARGUMENTS]\n"
@@ -17,12 +20,14 @@ static const char usage[] =
     "People as a measuring instrument.\n"
     "  serve      the page on which people rate, and its API\n"
     "  mturk      workers of Amazon Mechanical Turk: post, collect, approve, expire\n"
+    "  hook       any other crowd: a signed POST per task\n"
     "  invite     links of their own for raters of a run\n"
     "  rules      by which they are asked and judged\n"
     "  status     how a run's crowd stands: counts, agreement, raters\n"
     "  aggregate  one number or label per item from anybody's ratings\n"
     "  export     a run's tasks and ratings as CSV or JSON Lines\n"
     "  import     tasks and ratings into a run\n"
+    "  simulate   a simulated crowd at a server's API\n"
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
 
@@ -38,6 +43,8 @@ static const command *find(const char *name)
 static const char *help(int argc, char **argv)
 {
     const command *c = argc > 1 ? find(argv[1]) : NULL;
+    if (c && c->help)
+        return c->help(argc - 1, argv + 1);
     return c ? c->usage : usage;
 }
 

@@ -3,12 +3,13 @@
 #include "../../rater/crowd.h"
 #include "../../rater/server.h"
 #include "options.h"
+#include "run_file.h"
+#include "secret.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 static const char usage[] =
@@ -42,6 +43,10 @@ static const char usage[] =
     "  --api-key-file FILE the key that the API wants as 'Authorization: Bearer KEY';\n"
     "                      default: the environment's LAMARCK_API_KEY. Without a key\n"
     "                      there is no API\n"
+    "  --webhook-secret-file FILE   what ratings that come in by POST /api/v1/webhook "
+    "are\n"
+    "                      signed with; default: the environment's\n"
+    "                      LAMARCK_WEBHOOK_SECRET. Without it none come in\n"
     "\n"
     "Limits\n"
     "  --rater-rate N      requests a minute of one rater; default 120, 0: no limit\n"
@@ -50,8 +55,6 @@ static const char usage[] =
     "  --patience SECONDS  that a client may take to send a request; default 30\n";
 
 enum {
-    KEY_LEAST = 16,
-    KEY_MOST = 512,
     PEM_MOST = 1 << 20,
     PORT = 8080,
     WAKE_MS = 200, /* how soon Ctrl-C is seen */
@@ -60,9 +63,9 @@ enum {
 typedef struct serving {
     server_options o;
     option_list invited;
-    const char *certificate_file, *key_file, *api_key_file;
+    const char *certificate_file, *key_file, *api_key_file, *webhook_file;
     text database;
-    char *certificate, *secret_key, *api_key; /* owned */
+    char *certificate, *secret_key, *api_key, *webhook_secret; /* owned */
 } serving;
 
 static int parse(int argc, char **argv, serving *v, error *err)
@@ -78,6 +81,7 @@ static int parse(int argc, char **argv, serving *v, error *err)
         {"tls-cert", OPTION_TEXT, &v->certificate_file, NULL, NULL},
         {"tls-key", OPTION_TEXT, &v->key_file, NULL, NULL},
         {"public-url", OPTION_TEXT, &o->public_url, NULL, NULL},
+        {"webhook-secret-file", OPTION_TEXT, &v->webhook_file, NULL, NULL},
         {"api-key-file", OPTION_TEXT, &v->api_key_file, NULL, NULL},
         {"rater-rate", OPTION_REAL, &o->rater_per_minute, NULL, NULL},
         {"address-rate", OPTION_REAL, &o->address_per_minute, NULL, NULL},
@@ -95,50 +99,13 @@ static int parse(int argc, char **argv, serving *v, error *err)
     return 0;
 }
 
-/* RUN is a folder, or the file in it. */
-static int find_database(serving *v, const char *run, error *err)
+static int read_keys(serving *v, error *err)
 {
-    struct stat st;
-    bool folder = stat(run, &st) == 0 && S_ISDIR(st.st_mode);
-    TRY(text_add_format(&v->database, err, "%s%s", run, folder ? "/lamarck.sqlite" : ""));
-    if (stat(v->database.s, &st) < 0)
-        return error_set(err, E_ARGUMENT, "there is no run in %s", run);
-    v->o.database = v->database.s;
-    return 0;
-}
-
-/* A key is one line of visible characters. */
-static int check_key(const char *key, const char *where, error *err)
-{
-    size_t n = strlen(key);
-    for (size_t i = 0; i < n; i++)
-        if (key[i] <= ' ' || key[i] > '~')
-            return error_set(
-                err, E_FORMAT,
-                "the API key in %s has a character that a header cannot carry", where);
-    if (n < KEY_LEAST || n > KEY_MOST)
-        return error_set(err, E_FORMAT, "the API key in %s has %zu characters: %d to %d",
-                         where, n, KEY_LEAST, KEY_MOST);
-    return 0;
-}
-
-static int read_key(serving *v, error *err)
-{
-    const char *key = getenv("LAMARCK_API_KEY"), *where = "LAMARCK_API_KEY";
-    size_t n = 0;
-    if (v->api_key_file) {
-        where = v->api_key_file;
-        TRY(file_read(where, KEY_MOST + 2, &v->api_key, &n, err));
-        while (n && (v->api_key[n - 1] == '\n' || v->api_key[n - 1] == '\r'))
-            v->api_key[--n] = '\0';
-        if (strlen(v->api_key) != n)
-            return error_set(err, E_FORMAT, "the API key in %s has a NUL", where);
-        key = v->api_key;
-    }
-    if (!key || (!*key && !v->api_key_file))
-        return 0;
-    TRY(check_key(key, where, err));
-    v->o.api_key = key;
+    TRY(secret_read("API key", v->api_key_file, "LAMARCK_API_KEY", &v->api_key, err));
+    TRY(secret_read("webhook secret", v->webhook_file, "LAMARCK_WEBHOOK_SECRET",
+                    &v->webhook_secret, err));
+    v->o.api_key = v->api_key;
+    v->o.webhook_secret = v->webhook_secret;
     return 0;
 }
 
@@ -207,7 +174,7 @@ static void warn(const serving *v)
     if (o->beyond_loopback && o->open)
         fprintf(stderr, "warning: --open with --public: anybody can rate, and can be "
                         "several raters.\n");
-    if (!o->open && !o->mturk && !o->api_key && !v->invited.n)
+    if (!o->open && !o->mturk && !o->api_key && !o->webhook_secret && !v->invited.n)
         fprintf(stderr, "note: nobody new can come in: there is no --open, no --invite "
                         "and no API key; links given earlier work.\n");
 }
@@ -241,9 +208,10 @@ static int run(int argc, char **argv, error *err)
     if (rc == 0)
         rc = check_names(&v.invited, err);
     if (rc == 0)
-        rc = find_database(&v, argv[1], err);
+        rc = run_file(&v.database, argv[1], err);
+    v.o.database = v.database.s;
     if (rc == 0)
-        rc = read_key(&v, err);
+        rc = read_keys(&v, err);
     if (rc == 0)
         rc = read_tls(&v, err);
     if (rc == 0)
@@ -253,6 +221,7 @@ static int run(int argc, char **argv, error *err)
     free(v.certificate);
     free(v.secret_key);
     free(v.api_key);
+    free(v.webhook_secret);
     return rc;
 }
 

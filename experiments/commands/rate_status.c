@@ -4,6 +4,7 @@
 #include "../views/json_lines.h"
 #include "../views/terminal.h"
 #include "crowd_summary.h"
+#include "hook_status.h"
 #include "options.h"
 
 #include <math.h>
@@ -29,7 +30,9 @@ static const char usage[] =
     "                       tasks, gold, ratings, alpha, ci95, level, n_units,\n"
     "                       no_alpha_because}]; raters [{rater, name, source, ratings,\n"
     "                       counted, gold, gold_right, repeats, repeats_agree, fast,\n"
-    "                       n_pairs, agreement, weight, excluded, reason}]\n";
+    "                       n_pairs, agreement, weight, excluded, reason}];\n"
+    "                       webhooks [{endpoint, waiting, delivered, dead, needless,\n"
+    "                       tries, problem}]\n";
 
 enum { MOST_RESAMPLES = 100000 };
 
@@ -116,6 +119,18 @@ static json_t *status_json(const crowd_summary *s)
     return top;
 }
 
+static int tell_json(const crowd_summary *s, const char *run, error *err)
+{
+    json_t *hooks;
+    TRY(hook_status_json(&hooks, run, err));
+    json_t *top = status_json(s);
+    if (json_object_set_new(top, "webhooks", hooks) < 0) {
+        json_decref(top);
+        top = NULL;
+    }
+    return json_print(top, err);
+}
+
 /* ---- Words ---- */
 
 /* One line of at most `width` columns, nothing in it that steers the terminal. */
@@ -198,7 +213,6 @@ static int add_rater(text *out, const rater_summary *r, error *err)
 
 static int add_status(text *out, const crowd_summary *s, error *err)
 {
-    TRY(add_counts(out, s, err));
     for (size_t i = 0; i < s->n_questions; i++)
         TRY(add_question(out, &s->questions[i], err));
     if (s->n_raters)
@@ -210,10 +224,14 @@ static int add_status(text *out, const crowd_summary *s, error *err)
     return 0;
 }
 
-static int tell(const crowd_summary *s, error *err)
+static int tell(const crowd_summary *s, const char *run, error *err)
 {
     text out = {0};
-    int rc = add_status(&out, s, err);
+    int rc = add_counts(&out, s, err);
+    if (rc == 0)
+        rc = hook_status_add(&out, run, err);
+    if (rc == 0)
+        rc = add_status(&out, s, err);
     if (rc == 0)
         printf("%s", text_string(&out));
     text_free(&out);
@@ -240,7 +258,7 @@ static int run(int argc, char **argv, error *err)
     crowd_close(c);
     if (rc < 0)
         return rc;
-    rc = json ? json_print(status_json(&s), err) : tell(&s, err);
+    rc = json ? tell_json(&s, argv[1], err) : tell(&s, argv[1], err);
     crowd_summary_free(&s);
     return rc;
 }
