@@ -176,9 +176,8 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
     [CROWD_TASK_FIND] = "SELECT n, n_outputs, gold IS NULL FROM crowd_task WHERE id = ?",
     [CROWD_TASK_OUTPUTS] = "SELECT n_outputs, output1, output2, output3, output4"
                            " FROM crowd_task WHERE id = ?",
-    [CROWD_TASK_WANTED] = "SELECT s.open AND t.closed = 0 AND"
-                          " (t.gold IS NOT NULL OR t.open) FROM crowd_task t,"
-                          " crowd_state s WHERE t.id = ?",
+    [CROWD_TASK_WANTED] = "SELECT (SELECT open FROM crowd_state) AND closed = 0 AND"
+                          " (gold IS NOT NULL OR open) FROM crowd_task WHERE id = ?",
     [CROWD_RATER_PUT] = "INSERT OR IGNORE INTO crowd_rater (source, name, since)"
                         " VALUES (?, ?, ?)",
     [CROWD_RATER_FIND] = "SELECT id FROM crowd_rater WHERE source = ? AND name = ?",
