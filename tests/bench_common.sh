@@ -48,10 +48,11 @@ ours() {
 share() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a / b }'; }
 percent() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.0f %%", 100 * a / b }'; }
 
-# Append $scratch/rows to the file $1, under the columns $2 where it is new.
+# Move $scratch/rows to the end of the file $1, under the columns $2 where it is new.
 append_rows() {
     mkdir -p "$(dirname "$1")"
     [ -s "$1" ] || echo "$2" >"$1"
     cat "$scratch/rows" >>"$1"
+    : >"$scratch/rows"
     echo "appended to $1"
 }

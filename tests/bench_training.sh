@@ -50,10 +50,10 @@ time_peft() { # METHOD VIRTUAL; ours was timed just before, and is again after
 }
 
 for ((round = 0; round < rounds; round++)); do
-    for what in "prompt 20" "prompt 100" "prefix 20"; do
+    for what in "prompt 20" "prefix 20" "prompt 100"; do
         read -r method n_virtual <<<"$what"
         time_ours "$method" "$n_virtual"
         [ -z "${LAMARCK_PEER_PYTHON:-}" ] || time_peft "$method" "$n_virtual"
+        append_rows "$csv" "$columns" # what is measured stays, should the rest be stopped
     done
 done
-append_rows "$csv" "$columns"
