@@ -6,8 +6,7 @@
 #include "rate_mturk.h"
 #include "rate_serve.h"
 #include "rate_simulate.h"
-
-#include <string.h>
+#include "subcommand.h"
 
 static const command *const subcommands[] = {&rate_serve,     &rate_mturk,  &rate_hook,
                                              &rate_invite,    &rate_rules,  &rate_status,
@@ -31,37 +30,14 @@ static const char usage[] =
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
 
-static const command *find(const char *name)
-{
-    for (size_t i = 0; subcommands[i]; i++)
-        if (strcmp(subcommands[i]->name, name) == 0)
-            return subcommands[i];
-    return NULL;
-}
-
-/* The help of the subcommand that the line names, or of rate itself. */
 static const char *help(int argc, char **argv)
 {
-    const command *c = argc > 1 ? find(argv[1]) : NULL;
-    if (c && c->help)
-        return c->help(argc - 1, argv + 1);
-    return c ? c->usage : usage;
+    return subcommand_help(subcommands, usage, argc, argv);
 }
 
 static int run(int argc, char **argv, error *err)
 {
-    const char *names[sizeof subcommands / sizeof *subcommands];
-    size_t n = 0;
-    for (; subcommands[n]; n++)
-        names[n] = subcommands[n]->name;
-    if (argc < 2)
-        return error_set(err, E_USAGE, "rate wants a SUBCOMMAND");
-    const command *c = find(argv[1]);
-    if (c)
-        return c->run(argc - 1, argv + 1, err);
-    const char *near = nearest_name(argv[1], names, n);
-    return error_set(err, E_USAGE, "rate has no subcommand '%s'%s%s%s", argv[1],
-                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return subcommand_run(subcommands, "rate", argc, argv, err);
 }
 
 const command cmd_rate = {

@@ -1,6 +1,6 @@
 /* The program: finds the subcommand, runs it, tells its error, checks that what it
  * printed arrived. The only place that decides an exit status. */
-#include "command.h"
+#include "subcommand.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -14,7 +14,7 @@
 
 #define LAMARCK_VERSION "0.1.0"
 
-enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, MAX_COMMANDS = 32 };
+enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 static const command *const commands[] = {
     &cmd_evolve,  &cmd_prefix,   &cmd_compare, &cmd_show,     &cmd_list,     &cmd_export,
@@ -53,21 +53,9 @@ static void print_usage(FILE *to)
                 "'lamarck --version' says which lamarck this is.\n");
 }
 
-static const command *find_command(const char *name)
-{
-    for (size_t i = 0; commands[i]; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
-    return NULL;
-}
-
 static int unknown_command(const char *name)
 {
-    const char *names[MAX_COMMANDS];
-    size_t n = 0;
-    for (; commands[n] && n < MAX_COMMANDS; n++)
-        names[n] = commands[n]->name;
-    const char *near = nearest_name(name, names, n);
+    const char *near = subcommand_nearest(commands, name);
     fprintf(stderr, "lamarck: there is no command '%s'", name);
     if (near)
         fprintf(stderr, "; did you mean '%s'?", near);
@@ -129,7 +117,7 @@ static int dispatch(int argc, char **argv)
         print_usage(stdout);
         return 0;
     }
-    const command *c = find_command(help ? argv[2] : name);
+    const command *c = subcommand_find(commands, help ? argv[2] : name);
     if (!c)
         return unknown_command(help ? argv[2] : name);
     if (help) {

@@ -1,5 +1,6 @@
 /* lamarck rate mturk: finds the subcommand; opens run, keys and endpoint for it. */
 #include "rate_mturk.h"
+#include "subcommand.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,34 +41,14 @@ static const char usage[] =
     "\n"
     "'lamarck rate mturk SUBCOMMAND --help' tells all about one of them.\n";
 
-static const command *find(const char *name)
-{
-    for (size_t i = 0; subcommands[i]; i++)
-        if (strcmp(subcommands[i]->name, name) == 0)
-            return subcommands[i];
-    return NULL;
-}
-
 static const char *help(int argc, char **argv)
 {
-    const command *c = argc > 1 ? find(argv[1]) : NULL;
-    return c ? c->usage : usage;
+    return subcommand_help(subcommands, usage, argc, argv);
 }
 
 static int run(int argc, char **argv, error *err)
 {
-    const char *names[sizeof subcommands / sizeof *subcommands];
-    size_t n = 0;
-    for (; subcommands[n]; n++)
-        names[n] = subcommands[n]->name;
-    if (argc < 2)
-        return error_set(err, E_USAGE, "rate mturk wants a SUBCOMMAND");
-    const command *c = find(argv[1]);
-    if (c)
-        return c->run(argc - 1, argv + 1, err);
-    const char *near = nearest_name(argv[1], names, n);
-    return error_set(err, E_USAGE, "rate mturk has no subcommand '%s'%s%s%s", argv[1],
-                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return subcommand_run(subcommands, "rate mturk", argc, argv, err);
 }
 
 const command rate_mturk = {
