@@ -1,5 +1,12 @@
 #include "scratch.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,4 +37,14 @@ void scratch_remove(char *path)
     if (path)
         nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     free(path);
+}
+
+FILE *scratch_create(const char *dir, const char *name)
+{
+    char *path = NULL;
+    assert_true(asprintf(&path, "%s/%s", dir, name) > 0);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    free(path);
+    return f;
 }

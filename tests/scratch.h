@@ -2,8 +2,12 @@
 #ifndef LAMARCK_TESTS_SCRATCH_H
 #define LAMARCK_TESTS_SCRATCH_H
 
+#include <stdio.h>
+
 /* New path, free through scratch_remove, which also deletes the folder and all in it. */
 char *scratch_new(void);
 void scratch_remove(char *path);
+/* dir/name, new and open for writing; the running test fails where it cannot be. */
+FILE *scratch_create(const char *dir, const char *name);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "fixture.h"
+#include "scratch.h"
 #include "small_lm.h"
 
 static const char yaml[] =
@@ -26,15 +27,6 @@ static const char yaml[] =
     /* Threads that wait for each other on a busy machine take ten times as long. */
     "engine: {threads: 1}\n";
 
-static FILE *create(const char *dir, const char *name)
-{
-    char path[FIXTURE_PATH_BYTES];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    return f;
-}
-
 experiment *small_lm_experiment(const char *dir, const char *model_file,
                                 const char *const *set, size_t n)
 {
@@ -43,12 +35,12 @@ experiment *small_lm_experiment(const char *dir, const char *model_file,
     error err = {0};
     experiment *e = NULL;
     assert_non_null(realpath(fixture_path(model_path, model_file), absolute));
-    FILE *f = create(dir, "small.jsonl");
+    FILE *f = scratch_create(dir, "small.jsonl");
     for (int i = 0; i < 34; i++)
         fprintf(f, "{\"input\": \"thing %d\", \"target\": \"%s\"}\n", i,
                 i % 3 ? "cold" : "tall");
     assert_int_equal(fclose(f), 0);
-    f = create(dir, "small.yaml");
+    f = scratch_create(dir, "small.yaml");
     fprintf(f, yaml, absolute);
     assert_int_equal(fclose(f), 0);
     snprintf(path, sizeof path, "%s/small.yaml", dir);

@@ -12,6 +12,7 @@
 
 #include "crowd_fixture.h"
 #include "fixture.h"
+#include "scratch.h"
 #include "small_people.h"
 
 enum { N_RATERS = 5 };
@@ -39,31 +40,22 @@ static const char yaml[] =
     "finalists: 2\n"
     "engine: {threads: 1}\n";
 
-static FILE *create(const char *dir, const char *name)
-{
-    char path[FIXTURE_PATH_BYTES];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    return f;
-}
-
 int small_people_load(const char *dir, const char *const *set, size_t n, experiment **out,
                       error *err)
 {
     char model_path[FIXTURE_PATH_BYTES], absolute[FIXTURE_PATH_BYTES],
         path[FIXTURE_PATH_BYTES];
     assert_non_null(realpath(fixture_path(model_path, "tiny-f32.gguf"), absolute));
-    FILE *f = create(dir, "people.jsonl");
+    FILE *f = scratch_create(dir, "people.jsonl");
     for (int i = 0; i < 20; i++)
         fprintf(f, "{\"input\": \"thing %d\"}\n", i);
     assert_int_equal(fclose(f), 0);
-    f = create(dir, "targets.jsonl");
+    f = scratch_create(dir, "targets.jsonl");
     for (int i = 0; i < 20; i++)
         fprintf(f, "{\"input\": \"thing %d\", \"target\": \"%s\"}\n", i,
                 i % 3 ? "cold" : "tall");
     assert_int_equal(fclose(f), 0);
-    f = create(dir, "people.yaml");
+    f = scratch_create(dir, "people.yaml");
     fprintf(f, yaml, absolute);
     assert_int_equal(fclose(f), 0);
     snprintf(path, sizeof path, "%s/people.yaml", dir);

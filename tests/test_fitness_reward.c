@@ -111,26 +111,17 @@ static void save_taste(const char *dir, const char *model_name, uint64_t seed)
 
 /* ---- The experiment ---- */
 
-static FILE *create(const char *dir, const char *name)
-{
-    char path[FIXTURE_PATH_BYTES];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    return f;
-}
-
 static int load(const char *dir, const char *const *set, size_t n, experiment **out,
                 error *err)
 {
     char model_path[FIXTURE_PATH_BYTES], absolute[FIXTURE_PATH_BYTES],
         path[FIXTURE_PATH_BYTES];
     assert_non_null(realpath(fixture_path(model_path, "tiny-f32.gguf"), absolute));
-    FILE *f = create(dir, "things.jsonl");
+    FILE *f = scratch_create(dir, "things.jsonl");
     for (int i = 0; i < 20; i++)
         fprintf(f, "{\"input\": \"thing %d\"}\n", i);
     assert_int_equal(fclose(f), 0);
-    f = create(dir, "reward.yaml");
+    f = scratch_create(dir, "reward.yaml");
     fprintf(f, yaml, absolute);
     assert_int_equal(fclose(f), 0);
     snprintf(path, sizeof path, "%s/reward.yaml", dir);
@@ -343,7 +334,7 @@ static void what_cannot_be_used_is_refused(void **state)
     assert_int_equal(judge_open(&j, e, &(judge_options){0}, &err), E_FORMAT);
     assert_non_null(strstr(err.text, "was learned on another model (tiny-q8_0)"));
     experiment_free(e);
-    FILE *f = create(dir, "taste");
+    FILE *f = scratch_create(dir, "taste");
     fputs("not a reward", f);
     fclose(f);
     must(load(dir, NULL, 0, &e, &err), &err);

@@ -33,19 +33,6 @@ static int run(const experiment *e, const char *dir, bool begun, error *err)
                  : prefix_run_start(e, dir, NULL, &id, err);
 }
 
-/* 0: none, 1: one that is not finished, 2: a finished one. */
-static int run_state(const char *dir)
-{
-    store *s = NULL;
-    uint64_t latest = 0, unfinished = 0;
-    error err = {0};
-    assert_int_equal(store_open(&s, dir, true, &err), 0);
-    assert_int_equal(store_run_latest(s, false, &latest, &err), 0);
-    assert_int_equal(store_run_latest(s, true, &unfinished, &err), 0);
-    store_close(s);
-    return latest == 0 ? 0 : unfinished ? 1 : 2;
-}
-
 /* Fails its n-th allocation in dir, then runs to the end. Returns whether that failed. */
 static bool try_one(const experiment *e, const char *dir, long n, const run_record *whole)
 {
@@ -60,7 +47,7 @@ static bool try_one(const experiment *e, const char *dir, long n, const run_reco
                 err.text[0] != '\0';
     if (rc < 0 && !told)
         fail_msg("allocation %ld: error %d, \"%s\"", n, rc, err.text);
-    int state = run_state(dir);
+    int state = run_state_of(dir);
     memset(&err, 0, sizeof err);
     if (state < 2 && run(e, dir, state == 1, &err) < 0)
         fail_msg("allocation %ld, gone on with: %s", n, err.text);

@@ -125,20 +125,6 @@ static bool child_run(const char *dir, const char *file, bool begun, size_t n_se
     return WIFEXITED(status);
 }
 
-/* 0: none, 1: one that is not finished, 2: a finished one. */
-static int run_state(const char *dir)
-{
-    store *s = NULL;
-    uint64_t latest = 0, unfinished = 0;
-    error err = {0};
-    if (store_open(&s, dir, true, &err) < 0)
-        fail_msg("%s", err.text);
-    assert_int_equal(store_run_latest(s, false, &latest, &err), 0);
-    assert_int_equal(store_run_latest(s, true, &unfinished, &err), 0);
-    store_close(s);
-    return latest == 0 ? 0 : unfinished ? 1 : 2;
-}
-
 static void kill_and_resume(size_t n_set, size_t most_kills)
 {
     static const char file[] = "tiny-f32.gguf";
@@ -156,12 +142,12 @@ static void kill_and_resume(size_t n_set, size_t most_kills)
         bool done = false;
         for (int i = 0; !done && i < 4; i++) {
             double moment = took * (0.05 + 0.9 * gsl_rng_uniform(rng));
-            done = child_run(dir, file, run_state(dir) > 0, n_set, moment);
+            done = child_run(dir, file, run_state_of(dir) > 0, n_set, moment);
             kills += !done;
-            done = done || run_state(dir) == 2; /* killed after its last word */
+            done = done || run_state_of(dir) == 2; /* killed after its last word */
         }
         if (!done)
-            assert_true(child_run(dir, file, run_state(dir) > 0, n_set, 0));
+            assert_true(child_run(dir, file, run_state_of(dir) > 0, n_set, 0));
         run_record *r = read_run(dir, 0);
         assert_int_equal(r->id, 1);
         assert_int_equal(r->status, RUN_FINISHED);

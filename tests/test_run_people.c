@@ -29,20 +29,6 @@
 
 static const int64_t morning = 1800000000;
 
-/* 0: none, 1: one that is not finished, 2: a finished one. */
-static int run_state(const char *dir)
-{
-    store *s = NULL;
-    uint64_t latest = 0, unfinished = 0;
-    error err = {0};
-    if (store_open(&s, dir, true, &err) < 0)
-        fail_msg("%s", err.text);
-    assert_int_equal(store_run_latest(s, false, &latest, &err), 0);
-    assert_int_equal(store_run_latest(s, true, &unfinished, &err), 0);
-    store_close(s);
-    return latest == 0 ? 0 : unfinished ? 1 : 2;
-}
-
 static void begin(const char *dir, const char *const *set, size_t n,
                   const run_options *options)
 {
@@ -67,7 +53,7 @@ static run_record *whole_run(const char *dir, const char *const *set, size_t n,
                              size_t *waits)
 {
     begin(dir, set, n, NULL);
-    for (*waits = 0; run_state(dir) == 1; ++*waits) {
+    for (*waits = 0; run_state_of(dir) == 1; ++*waits) {
         run_record *r = read_run(dir, 0);
         assert_int_equal(r->status, RUN_WAITING);
         assert_string_equal(r->stop_reason, "answers are pending");
@@ -238,7 +224,7 @@ static void test_late_and_double_ratings_change_nothing(void **state)
     begin(dir, NULL, 0, NULL);
     crowd *c = crowd_in(dir);
     assignment late = assign(c, rater_named(c, "late"), morning - 100000);
-    while (run_state(dir) == 1) {
+    while (run_state_of(dir) == 1) {
         scripted_crowd(dir, morning);
         go_on(dir);
     }
@@ -376,12 +362,12 @@ static void test_killed_anywhere_it_ends_the_same(void **state)
     scratch_remove(dir);
     for (int round = 0; round < 3; round++) {
         dir = scratch_new();
-        for (int i = 0; run_state(dir) != 2; i++) {
+        for (int i = 0; run_state_of(dir) != 2; i++) {
             double moment = 0.005 + 0.06 * gsl_rng_uniform(rng);
             bool may_die = i % 3 != 2; /* so that it gets on */
-            bool done = child_run(dir, run_state(dir) > 0, may_die ? moment : 0);
+            bool done = child_run(dir, run_state_of(dir) > 0, may_die ? moment : 0);
             kills += !done;
-            if (done && run_state(dir) == 1)
+            if (done && run_state_of(dir) == 1)
                 scripted_crowd(dir, morning);
         }
         run_record *r = read_run(dir, 0);

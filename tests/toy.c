@@ -430,3 +430,16 @@ void assert_same_run(const run_record *a, const run_record *b, bool reused_too)
         assert_same_verdict(&a->verdict, &b->verdict);
     assert_same_spend(a->spent, b->spent, reused_too);
 }
+
+int run_state_of(const char *dir)
+{
+    store *s = NULL;
+    uint64_t latest = 0, unfinished = 0;
+    error err = {0};
+    if (store_open(&s, dir, true, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(store_run_latest(s, false, &latest, &err), 0);
+    assert_int_equal(store_run_latest(s, true, &unfinished, &err), 0);
+    store_close(s);
+    return latest == 0 ? 0 : unfinished ? 1 : 2;
+}

@@ -48,5 +48,7 @@ int toy_run(toy *t, const char *dir, uint64_t id, const run_options *options,
 /* Fails the test unless both records say the same about everything but time. */
 void assert_same_run(const run_record *a, const run_record *b, bool reused_too);
 run_record *read_run(const char *dir, uint64_t id);
+/* What `dir` holds: 0 no run, 1 one that is not finished, 2 finished ones only. */
+int run_state_of(const char *dir);
 
 #endif
