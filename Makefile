@@ -99,7 +99,7 @@ fuzz: ## run each fuzzer for FUZZ_SECONDS (60)
 $(FUZZ_BUILD)/tests/fuzz_%: $(FUZZ_BUILD)/tests/fuzz_%.o $(LIBRARY)
 	$(CC) -fsanitize=fuzzer,address,undefined $^ $(PKG_LIBS) -o $@
 
-BENCH := scoring training
+BENCH ?= scoring training
 bench: $(PROGRAM) ## time the engine, BENCH="scoring training crowd"; CSV rows with the machine's CPU flags
 	@for what in $(BENCH); do BUILD=$(BUILD) ./tests/bench_$$what.sh || exit; done
 
