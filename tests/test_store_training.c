@@ -159,7 +159,7 @@ static void test_the_last_checkpoint_is_the_one_that_is_kept(void **state)
         c = (training_checkpoint){
             .step = i, .seconds = 2.5, .state = bytes, .n = sizeof bytes};
         c.spent[FOR_TRAINING] = (spend){100 * i, i, 0};
-        c.spent[FOR_SELECTION] = (spend){7, 8, 9};
+        c.spent[FOR_SELECTION] = (spend){7, 8, 9, 10};
         ok(store_put_checkpoint(s, id, &c, &err), &err);
     }
     assert_int_equal(store_get_checkpoint(s, id, &c, &err), 1);
@@ -168,6 +168,7 @@ static void test_the_last_checkpoint_is_the_one_that_is_kept(void **state)
     assert_memory_equal(c.state, "a\0\3\377\0", 5);
     assert_int_equal(c.spent[FOR_TRAINING].tokens, 300);
     assert_int_equal(c.spent[FOR_SELECTION].reused, 9);
+    assert_int_equal(c.spent[FOR_SELECTION].ratings, 10);
     assert_true(c.seconds == 2.5);
     free(c.state);
     store_close(s);
