@@ -216,7 +216,7 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
     ok(store_put_verdict(s, id, &v, &err), &err);
     ok(store_put_verdict(s, id, &v, &err), &err);
     spend spent[N_PURPOSES] = {
-        {5, 6, 7}, {8, 9, 10}, {17, 18, 19}, {11, 12, 13}, {14, 15, 16}};
+        {5, 6, 7, 1}, {8, 9, 10, 2}, {17, 18, 19, 3}, {11, 12, 13, 4}, {14, 15, 16, 5}};
     ok(store_put_end(s, id, "budget: tokens", spent, 12.5, &err), &err);
     ok(store_run_status(s, id, RUN_FINISHED, &err), &err);
     store_close(s);
@@ -251,6 +251,7 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
     assert_memory_equal(r->verdict.best.each, each, sizeof each);
     assert_same_bits(r->verdict.ci_low, -0.0);
     assert_int_equal(r->spent[FOR_SELECTION].evaluations, 12);
+    assert_int_equal(r->spent[FOR_SELECTION].ratings, 4);
     run_record_free(r);
     store_close(s);
 }
