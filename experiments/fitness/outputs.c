@@ -52,3 +52,19 @@ int outputs_new(const experiment *e, const scorer *c, const measurement *batch, 
         outputs_free(o);
     return rc;
 }
+
+int outputs_price(const experiment *e, scorer *c, const outputs *o, expense *out,
+                  error *err)
+{
+    size_t n = o->sheet.contexts.n;
+    bool *charged = array_new(n, sizeof *charged);
+    if (!charged)
+        return error_memory(err, n);
+    *out = (expense){0};
+    int rc = scorer_price(c, o->sheet.contexts.rows, n, &e->fitness.generation,
+                          &out->tokens, charged, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        out->evaluations += charged[i];
+    free(charged);
+    return rc;
+}

@@ -20,4 +20,8 @@ int outputs_new(const experiment *e, const scorer *c, const measurement *batch, 
                 outputs *o, error *err);
 void outputs_free(outputs *o);
 
+/* What generating them costs at most: tokens, and evaluations. */
+int outputs_price(const experiment *e, scorer *c, const outputs *o, expense *out,
+                  error *err);
+
 #endif
