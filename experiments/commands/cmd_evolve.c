@@ -77,8 +77,16 @@ static int add_people(const experiment *e, const run_estimate *x, text *t, error
     TRY(people_money(t, x->cents, err));
     TRY(text_add_format(t, err, " at %g cents each and ", e->people.cents));
     TRY(summary_count(t, (uint64_t)(x->people_seconds / 60 + 0.5), err));
-    return text_add_format(t, err, " minutes of people at %g s each\n",
-                           e->people.rating_seconds);
+    TRY(text_add_format(t, err, " minutes of people at %g s each\n",
+                        e->people.rating_seconds));
+    if (!x->ratings_trusted)
+        return 0;
+    TRY(text_add_string(t, "about ", err));
+    TRY(summary_count(t, x->ratings_trusted, err));
+    return text_add_string(
+        t,
+        " of them, if the reward is trusted as soon as it may be (fitness.surrogate)\n",
+        err);
 }
 
 static int print_estimate(const experiment *e, bool json, error *err)
@@ -86,14 +94,15 @@ static int print_estimate(const experiment *e, bool json, error *err)
     run_estimate x;
     TRY(run_dry(e, &x, err));
     if (json)
-        return json_print(json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f}",
+        return json_print(json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f}",
                                     "tokens", (json_int_t)x.tokens, "evaluations",
                                     (json_int_t)x.evaluations, "first_generation_tokens",
                                     (json_int_t)x.first_generation_tokens,
                                     "finish_tokens", (json_int_t)x.finish_tokens,
                                     "tokens_per_second", x.tokens_per_second, "seconds",
-                                    x.seconds, "ratings", (json_int_t)x.ratings, "cents",
-                                    x.cents, "people_seconds", x.people_seconds),
+                                    x.seconds, "ratings", (json_int_t)x.ratings,
+                                    "ratings_trusted", (json_int_t)x.ratings_trusted,
+                                    "cents", x.cents, "people_seconds", x.people_seconds),
                           err);
     text t = {0};
     int rc;

@@ -49,7 +49,7 @@ int surrogate_open(surrogate **out, const experiment *e, const scorer *c,
     int rc = s->bred ? 0 : error_memory(err, e->data->n);
     for (size_t i = 0; rc == 0 && i < from->n; i++)
         s->bred[from->index[i]] = true;
-    s->state.tau = s->state.low = s->state.high = (double)NAN;
+    s->state = surrogate_record_new();
     if (rc == 0)
         rc = reward_guard_new(&s->guard, &e->people.surrogate.guard, err);
     if (rc == 0)

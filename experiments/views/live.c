@@ -3,6 +3,7 @@
 #include "people.h"
 #include "summary.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,19 @@ out:
     return rc;
 }
 
+/* The reward that chooses what people see. */
+static int surrogate_words(const surrogate_record *s, text *out, error *err)
+{
+    TRY(text_add_format(out, err, "   reward %s", surrogate_stage_names[s->stage]));
+    if (s->hand_backs)
+        TRY(text_add_format(out, err, ", handed back %zu time%s", s->hand_backs,
+                            s->hand_backs == 1 ? "" : "s"));
+    if (!isnan(s->tau))
+        TRY(text_add_format(out, err, " (tau %.2f)", s->tau));
+    TRY(text_add_string(out, ": ", err));
+    return people_surrogate_count(s, out, err);
+}
+
 /* Who is asked, and what is still missing before the step is decided. */
 static int people_line(const people_state *p, text *out, error *err)
 {
@@ -79,8 +93,8 @@ static int people_line(const people_state *p, text *out, error *err)
         TRY(people_money(out, p->cents, err));
     }
     if (p->prepared)
-        return text_add_format(out, err, "   %zu outputs prepared", p->prepared);
-    return 0;
+        TRY(text_add_format(out, err, "   %zu outputs prepared", p->prepared));
+    return p->surrogate ? surrogate_words(p->surrogate, out, err) : 0;
 }
 
 static int add_people(block *b, const people_state *p)
