@@ -21,8 +21,9 @@ static const char usage[] =
     "\n"
     "  --out DIR          the run's folder; default: runs/NAME-seedN\n"
     "  --seed N           instead of the file's seed; 0 is a seed like any other\n"
-    "  --budget LIMITS    such as tokens=60000,evaluations=5000,seconds=120: never "
-    "overshot\n"
+    "  --budget LIMITS    such as tokens=60000,evaluations=5000,seconds=120,ratings=900: "
+    "never\n"
+    "                     overshot\n"
     "  --set KEY=VALUE    change a value of the file, such as search.population=24; may "
     "be\n"
     "                     given several times\n"
@@ -38,6 +39,12 @@ static const char usage[] =
     "second\n"
     "one does not wait.\n";
 
+typedef struct request {
+    run_request common; /* first, so that one pointer is both */
+    double poll;        /* seconds; 0: not asked for */
+    screen screen;
+} request;
+
 /* ---- What is asked ---- */
 
 static int check_poll(double seconds, error *err)
@@ -48,20 +55,21 @@ static int check_poll(double seconds, error *err)
                      seconds);
 }
 
-static int parse(int argc, char **argv, run_request *q, double *poll, error *err)
+static int parse(int argc, char **argv, request *q, error *err)
 {
     bool polls = false;
-    const option options[] = {{"poll", OPTION_REAL, poll, &polls, NULL}, RUN_OPTIONS(*q)};
+    const option options[] = {{"poll", OPTION_REAL, &q->poll, &polls, NULL},
+                              RUN_OPTIONS(q->common)};
     size_t n;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"FILE.yaml", 0, 1}, &n, err));
-    q->file = n ? argv[1] : NULL;
+    q->common.file = n ? argv[1] : NULL;
     if (polls)
-        TRY(check_poll(*poll, err));
-    return run_request_check(q, err);
+        TRY(check_poll(q->poll, err));
+    return run_request_check(&q->common, err);
 }
 
-/* ---- What came out ---- */
+/* ---- Foretelling ---- */
 
 /* What is asked of people, at most: every output judged anew, nothing in common. */
 static int add_people(const experiment *e, const run_estimate *x, text *t, error *err)
@@ -77,11 +85,16 @@ static int add_people(const experiment *e, const run_estimate *x, text *t, error
     TRY(people_money(t, x->cents, err));
     TRY(text_add_format(t, err, " at %g cents each and ", e->people.cents));
     TRY(summary_count(t, (uint64_t)(x->people_seconds / 60 + 0.5), err));
-    TRY(text_add_format(t, err, " minutes of people at %g s each\n",
+    TRY(text_add_format(t, err, " minutes of people at %g s each;\n  the first ",
                         e->people.rating_seconds));
+    TRY(text_add_string(t, "generation takes about ", err));
+    TRY(summary_count(t, x->first_generation_ratings, err));
+    TRY(text_add_string(t, " of them and the finish ", err));
+    TRY(summary_count(t, x->finish_ratings, err));
+    TRY(text_add_string(t, "\n", err));
     if (!x->ratings_trusted)
         return 0;
-    TRY(text_add_string(t, "about ", err));
+    TRY(text_add_string(t, "  about ", err));
     TRY(summary_count(t, x->ratings_trusted, err));
     return text_add_string(
         t,
@@ -89,21 +102,26 @@ static int add_people(const experiment *e, const run_estimate *x, text *t, error
         err);
 }
 
+static json_t *estimate_json(const run_estimate *x)
+{
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:f}", "tokens",
+        (json_int_t)x->tokens, "evaluations", (json_int_t)x->evaluations,
+        "first_generation_tokens", (json_int_t)x->first_generation_tokens,
+        "finish_tokens", (json_int_t)x->finish_tokens, "tokens_per_second",
+        x->tokens_per_second, "seconds", x->seconds, "ratings", (json_int_t)x->ratings,
+        "first_generation_ratings", (json_int_t)x->first_generation_ratings,
+        "finish_ratings", (json_int_t)x->finish_ratings, "ratings_trusted",
+        (json_int_t)x->ratings_trusted, "cents", x->cents, "people_seconds",
+        x->people_seconds);
+}
+
 static int print_estimate(const experiment *e, bool json, error *err)
 {
     run_estimate x;
     TRY(run_dry(e, &x, err));
     if (json)
-        return json_print(json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:f, s:f}",
-                                    "tokens", (json_int_t)x.tokens, "evaluations",
-                                    (json_int_t)x.evaluations, "first_generation_tokens",
-                                    (json_int_t)x.first_generation_tokens,
-                                    "finish_tokens", (json_int_t)x.finish_tokens,
-                                    "tokens_per_second", x.tokens_per_second, "seconds",
-                                    x.seconds, "ratings", (json_int_t)x.ratings,
-                                    "ratings_trusted", (json_int_t)x.ratings_trusted,
-                                    "cents", x.cents, "people_seconds", x.people_seconds),
-                          err);
+        return json_print(estimate_json(&x), err);
     text t = {0};
     int rc;
     TRY_OUT(rc, text_add_string(&t, "nothing was started; the run would cost at most\n  ",
@@ -127,49 +145,37 @@ out:
     return rc;
 }
 
-static int start(run_request *q, double poll, error *err)
+/* ---- Running ---- */
+
+static run_options options_of(run_request *common)
 {
-    experiment *e = NULL;
-    TRY(run_request_load(q, &e, err));
-    screen s = {0};
-    run_options options = {live_watch, &s, &command_interrupted, poll};
-    uint64_t id = 0;
-    text dir = {0};
-    int rc;
-    if (q->dry_run) {
-        rc = print_estimate(e, q->json, err);
-        goto out;
-    }
-    TRY_OUT(rc, run_request_folder(q, e, &dir, err));
-    rc = run_start(e, dir.s, &options, &id, err);
-    rc = run_request_end(q, rc, dir.s, id, err);
-out:
-    text_free(&dir);
-    experiment_free(e);
-    return rc;
+    request *q = (request *)common;
+    return (run_options){live_watch, &q->screen, &command_interrupted, q->poll};
 }
 
-static int go_on(const run_request *q, double poll, error *err)
+static int start(run_request *q, const experiment *e, const char *dir, uint64_t *id,
+                 error *err)
 {
-    bool done = false;
-    TRY(run_request_nothing_left(q, &done, err));
-    if (done)
-        return 0;
-    screen s = {0};
-    run_options options = {live_watch, &s, &command_interrupted, poll};
-    uint64_t id = q->run;
-    int rc = run_resume(q->resume, q->run, &options, &id, err);
-    return run_request_end(q, rc, q->resume, id, err);
+    run_options options = options_of(q);
+    return run_start(e, dir, &options, id, err);
 }
+
+static int resume(run_request *q, uint64_t *id, error *err)
+{
+    run_options options = options_of(q);
+    return run_resume(q->resume, q->run, &options, id, err);
+}
+
+static const run_maker maker = {
+    .command = "evolve", .foretell = print_estimate, .start = start, .resume = resume};
 
 static int run(int argc, char **argv, error *err)
 {
-    run_request q = {.command = "evolve"};
-    double poll = 0;
-    int rc = parse(argc, argv, &q, &poll, err);
+    request q = {.common = {.maker = &maker}};
+    int rc = parse(argc, argv, &q, err);
     if (rc == 0)
-        rc = q.resume ? go_on(&q, poll, err) : start(&q, poll, err);
-    run_request_free(&q);
+        rc = run_request_do(&q.common, err);
+    run_request_free(&q.common);
     return rc;
 }
 

@@ -85,6 +85,8 @@ typedef struct budget {
     uint64_t tokens;      /* row tokens, as session_counters.row_tokens counts */
     uint64_t evaluations; /* candidate x example */
     double seconds;
+    uint64_t ratings; /* of people; answers that come when none is asked for any more are
+                         kept, and not counted */
 } budget;
 
 /* How a demos gene is shown. */

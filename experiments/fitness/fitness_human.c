@@ -11,6 +11,7 @@
 #include "outputs.h"
 #include "panel.h"
 #include "prepare.h"
+#include "rating_account.h"
 #include "surrogate.h"
 
 typedef struct fitness_human {
@@ -26,6 +27,7 @@ typedef struct fitness_human {
     store *store; /* NULL before it has joined a run */
     crowd *crowd;
     uint64_t run;
+    rating_account account;
     double poll_seconds;
     size_t n_gold;  /* put by this process, */
     bool *has_gold; /* for these data rows */
@@ -46,15 +48,10 @@ static void human_free(objective *o)
 
 static int price(const fitness_human *f, const outputs *o, expense *out, error *err)
 {
-    size_t n = o->sheet.contexts.n;
-    bool *charged = array_new(n, sizeof *charged);
+    bool *charged = array_new(o->sheet.contexts.n, sizeof *charged);
     if (!charged)
-        return error_memory(err, n);
-    *out = (expense){0};
-    int rc = scorer_price(f->scorer, o->sheet.contexts.rows, n,
-                          &f->experiment->fitness.generation, &out->tokens, charged, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        out->evaluations += charged[i];
+        return error_memory(err, o->sheet.contexts.n);
+    int rc = outputs_price(f->experiment, f->scorer, o, charged, out, err);
     if (rc == 0 && f->surrogate)
         rc = surrogate_price(f->surrogate, o, charged, &out->tokens, err);
     free(charged);
@@ -68,6 +65,9 @@ static int price_all(fitness_human *f, const measurement *batch, size_t n, expen
     expense scored = {0};
     TRY(outputs_new(f->experiment, f->scorer, batch, n, &said, err));
     int rc = price(f, &said, out, err);
+    out->ratings = ratings_forecast(f->experiment, &said);
+    if (f->surrogate)
+        out->ratings = surrogate_expects(f->surrogate, &said, out->ratings);
     outputs_free(&said);
     if (rc == 0 && f->model)
         rc = model_part_cost(f->model, batch, n, &scored, err);
@@ -81,14 +81,6 @@ static int human_cost(objective *o, const measurement *batch, size_t n, expense 
                       error *err)
 {
     return price_all((fitness_human *)o, batch, n, out, err);
-}
-
-uint64_t fitness_human_ratings(const experiment *e, uint64_t evaluations)
-{
-    uint64_t most;
-    return __builtin_mul_overflow(evaluations, (uint64_t)e->people.ratings, &most)
-               ? UINT64_MAX
-               : most;
 }
 
 /* ---- What people are asked ---- */
@@ -105,26 +97,6 @@ static int fill_panel(fitness_human *f, const outputs *o, const bool *shown, pan
     if (rc == 0)
         return crowd_commit(f->crowd, err);
     crowd_rollback(f->crowd);
-    return rc;
-}
-
-/* Names a decision by all that it is about: which run asked what about which outputs. */
-static int decision_key(const fitness_human *f, const panel *p, char key[SHA256_HEX],
-                        error *err)
-{
-    text t = {0};
-    int rc = text_add_format(&t, err, "people 1\nrun %llu\n%s %zu\n",
-                             (unsigned long long)f->run, p->question,
-                             f->experiment->people.ratings);
-    for (size_t k = 0; rc == 0 && k < p->n_cells; k++) {
-        const panel_cell *c = &p->cells[k];
-        rc = text_add_format(&t, err, "%zu %s %s\n", c->candidate,
-                             panel_item_at(p, c->group, c->item)->id,
-                             panel_item_at(p, c->group, c->anchor)->id);
-    }
-    if (rc == 0)
-        rc = sha256_hex(text_string(&t), t.n, key, err);
-    text_free(&t);
     return rc;
 }
 
@@ -151,6 +123,7 @@ static int update_state(fitness_human *f, size_t missing, bool waiting, error *e
                         .asked = s->asked,
                         .missing = missing,
                         .ratings = c.ratings,
+                        .taken = rating_account_taken(&f->account, c.ratings),
                         .raters = c.raters,
                         .excluded = c.excluded,
                         .prepared = f->n_prepared,
@@ -160,12 +133,16 @@ static int update_state(fitness_human *f, size_t missing, bool waiting, error *e
     return 0;
 }
 
-/* One transaction, so that raters see the old plan or the new one. */
-static int ask(fitness_human *f, panel *p, bool more, error *err)
+/* So many answers, and no longer what was asked before: one transaction, so that raters
+ * see the old plan or the new one. */
+static int ask(fitness_human *f, panel *p, size_t missing, error *err)
 {
     name_index open = {0};
+    uint64_t left = missing ? f->base.ratings_left : UINT64_MAX;
     TRY(crowd_begin(f->crowd, err));
-    int rc = more ? panel_ask(p, &open, err) : 0;
+    int rc = crowd_set_limit(f->crowd, rating_account_limit(&f->account, left), err);
+    if (rc == 0 && missing)
+        rc = panel_ask(p, missing, &open, err);
     if (rc == 0)
         rc = panel_close_others(p, &open, err);
     if (rc == 0)
@@ -235,7 +212,8 @@ static int let_simulated_work(fitness_human *f, size_t missing, error *err)
                      f->experiment->people.crowd_size, missing);
 }
 
-/* 1: the answers are there, and read; 0: they are not, and nobody waits for them. */
+/* 1: the answers are there, or as many as the budget allows, and read; 0: they are not,
+ * and nobody waits for them. */
 static int gather(fitness_human *f, panel *p, error *err)
 {
     for (int rc = 1; rc == 1;) {
@@ -243,9 +221,12 @@ static int gather(fitness_human *f, panel *p, error *err)
         TRY(crowd_count(f->crowd, &read, err));
         TRY(panel_read(p, err));
         size_t missing = panel_missing(p);
+        size_t room =
+            rating_account_room(&f->account, read.ratings, f->base.ratings_left);
+        missing = missing < room ? missing : room;
         if (missing == 0)
             return 1;
-        TRY(ask(f, p, true, err));
+        TRY(ask(f, p, missing, err));
         TRY(update_state(f, missing, true, err));
         rc = f->experiment->people.simulated ? let_simulated_work(f, missing, err)
                                              : wait_for_people(f, &read, err);
@@ -256,13 +237,16 @@ static int gather(fitness_human *f, panel *p, error *err)
 
 /* ---- Deciding ---- */
 
+/* Scores, and behind them the ratings that were charged; an older program kept none. */
 static int recall(const fitness_human *f, const char *key, const panel *p, double *scores,
                   error *err)
 {
     char *bytes = NULL;
     size_t n = 0;
     int rc = store_memo_get(f->store, key, &bytes, &n, NULL, err);
-    if (rc == 1 && n != p->n_cells * sizeof *scores)
+    scores[p->n_cells] = 0;
+    if (rc == 1 && n != p->n_cells * sizeof *scores &&
+        n != (p->n_cells + 1) * sizeof *scores)
         rc = error_set(err, E_FORMAT,
                        "the remembered decision %s is %zu bytes long: not ours", key, n);
     if (rc == 1 && n)
@@ -276,17 +260,20 @@ static int close_leftovers(fitness_human *f, panel *p, error *err)
 {
     crowd_counts c;
     TRY(crowd_count(f->crowd, &c, err));
-    return c.open_tasks ? ask(f, p, false, err) : 0;
+    return c.open_tasks ? ask(f, p, 0, err) : 0;
 }
 
-/* 1: *scores are what was decided, now or before; 0: pending. */
+/* 1: *scores are what was decided, now or before, and paid; 0: pending. */
 static int decide(fitness_human *f, panel *p, double *scores, error *err)
 {
     char key[SHA256_HEX];
-    TRY(decision_key(f, p, key, err));
+    crowd_counts c;
+    TRY(panel_decision_key(p, f->run, key, err));
     int rc = recall(f, key, p, scores, err);
-    if (rc == 1)
+    if (rc == 1) {
+        f->account.charged += (size_t)scores[p->n_cells];
         TRY(close_leftovers(f, p, err));
+    }
     if (rc != 0)
         return rc;
     rc = gather(f, p, err);
@@ -295,8 +282,10 @@ static int decide(fitness_human *f, panel *p, double *scores, error *err)
     TRY(panel_scores(p, scores, err));
     if (f->surrogate)
         TRY(surrogate_witness(f->surrogate, f->crowd, p, err));
-    TRY(store_memo_put(f->store, key, scores, p->n_cells * sizeof *scores, err));
-    TRY(ask(f, p, false, err));
+    TRY(crowd_count(f->crowd, &c, err));
+    scores[p->n_cells] = (double)rating_account_charge(&f->account, c.ratings);
+    TRY(store_memo_put(f->store, key, scores, (p->n_cells + 1) * sizeof *scores, err));
+    TRY(ask(f, p, 0, err));
     TRY(update_state(f, 0, false, err));
     return 1;
 }
@@ -331,7 +320,7 @@ static int judge_outputs(fitness_human *f, const outputs *o, measurement *batch,
     int rc = f->surrogate ? surrogate_choose(f->surrogate, o, &c, spent, err) : 0;
     if (rc == 0)
         rc = fill_panel(f, o, c.shown, &p, err);
-    if (rc == 0 && !(scores = array_new(p.n_cells, sizeof *scores)))
+    if (rc == 0 && !(scores = array_new(p.n_cells + 1, sizeof *scores)))
         rc = error_memory(err, p.n_cells * sizeof *scores);
     if (rc == 0)
         rc = decide(f, &p, scores, err);
@@ -421,12 +410,14 @@ static int human_measure(objective *o, measurement *batch, size_t n, expense *ou
 {
     fitness_human *f = (fitness_human *)o;
     expense most = {0}, spent = {0};
+    size_t charged = f->account.charged;
     if (!f->crowd)
         return error_set(err, E_ARGUMENT, "nobody can be asked before the run exists");
     TRY(price_all(f, batch, n, &most, err)); /* before anything of it is paid */
     TRY(f->model ? measure_mixed(f, batch, n, &spent, err)
                  : measure_people(f, batch, n, &spent, err));
     spent.evaluations = most.evaluations;
+    spent.ratings = f->account.charged - charged;
     *out = spent;
     return 0;
 }
@@ -443,6 +434,7 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
                           .cost = human_cost,
                           .measure = human_measure,
                           .free = human_free,
+                          .ratings_left = UINT64_MAX,
                           .people = &f->state};
     f->experiment = e;
     f->scorer = c;
@@ -464,10 +456,11 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
 }
 
 /* The experiment's rules hold from the beginning, until somebody changes them. */
-static int set_rules(fitness_human *f, error *err)
+static int begin_asking(fitness_human *f, error *err)
 {
     crowd_counts c;
     TRY(crowd_count(f->crowd, &c, err));
+    TRY(rating_account_open(&f->account, f->store, f->run, c.ratings, err));
     return c.tasks ? 0 : crowd_set_rules(f->crowd, &f->experiment->people.rules, err);
 }
 
@@ -488,5 +481,5 @@ int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
         poll_seconds > 0 ? poll_seconds : f->experiment->people.poll_seconds;
     if (f->poll_seconds > 0 && !f->experiment->people.simulated)
         TRY(preparer_open(&f->preparer, f->experiment, f->scorer, err));
-    return set_rules(f, err);
+    return begin_asking(f, err);
 }

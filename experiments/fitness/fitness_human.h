@@ -24,8 +24,4 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
 int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
                        double poll_seconds, error *err);
 
-/* The most that these measurements would ask of people: ratings, whatever candidates have
- * in common. */
-uint64_t fitness_human_ratings(const experiment *e, uint64_t evaluations);
-
 #endif

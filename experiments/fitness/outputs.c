@@ -53,6 +53,18 @@ int outputs_new(const experiment *e, const scorer *c, const measurement *batch, 
     return rc;
 }
 
+int outputs_price(const experiment *e, scorer *c, const outputs *o, bool *charged,
+                  expense *out, error *err)
+{
+    size_t n = o->sheet.contexts.n;
+    *out = (expense){0};
+    TRY(scorer_price(c, o->sheet.contexts.rows, n, &e->fitness.generation, &out->tokens,
+                     charged, err));
+    for (size_t i = 0; i < n; i++)
+        out->evaluations += charged[i];
+    return 0;
+}
+
 int outputs_show(const outputs *o, const bool *shown, panel *p, error *err)
 {
     const sheet_part *parts = o->sheet.parts;

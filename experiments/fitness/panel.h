@@ -71,9 +71,9 @@ int panel_clean(const char *said, text *out, error *err);
 int panel_read(panel *p, error *err);
 /* Answers that are still wanted before the batch is decided. */
 size_t panel_missing(const panel *p);
-/* Put the tasks that would decide most, as many as answers are missing; their ids go into
- * *open (a set). */
-int panel_ask(panel *p, name_index *open, error *err);
+/* Put the tasks that would decide most, for so many answers; their ids go into *open (a
+ * set). */
+int panel_ask(panel *p, size_t most, name_index *open, error *err);
 /* Close all other tasks about outputs of this batch: those of an earlier plan, or of a
  * process that was killed. */
 int panel_close_others(panel *p, const name_index *open, error *err);
@@ -81,6 +81,10 @@ int panel_close_others(panel *p, const name_index *open, error *err);
  * the seed's output, 0.5 for the same text; SCALE: the output's mean in the mixed model,
  * 0 for the lowest label and 1 for the highest; ACCEPT: (yes + 1) / (answers + 2). */
 int panel_scores(panel *p, double *scores, error *err);
+
+/* Names a decision of run `run` by all that it is about: which outputs, and what is asked
+ * of them. */
+int panel_decision_key(const panel *p, uint64_t run, char key[SHA256_HEX], error *err);
 
 /* Private to panel*.c. */
 panel_item *panel_item_at(const panel *p, size_t group, size_t item);

@@ -89,6 +89,17 @@ int surrogate_price(const surrogate *s, const outputs *o, const bool *due,
     return 0;
 }
 
+uint64_t surrogate_expects(const surrogate *s, const outputs *o, uint64_t wanted)
+{
+    size_t bred = 0;
+    const measurement *seed = &o->of[o->n];
+    for (size_t k = 0; k < seed->n; k++)
+        bred += s->bred[seed->examples[k]];
+    if (s->state.stage != SURROGATE_TRUSTED || bred == 0)
+        return wanted;
+    return (uint64_t)ceil(s->experiment->people.surrogate.share * (double)wanted);
+}
+
 uint64_t surrogate_ratings(const experiment *e, uint64_t wanted)
 {
     const surrogate_plan *p = &e->people.surrogate;

@@ -72,7 +72,8 @@ static bool same_spend(const spend a[N_PURPOSES], const spend b[N_PURPOSES])
 {
     bool same = true;
     for (purpose p = 0; p < N_PURPOSES; p++)
-        same = same && a[p].tokens == b[p].tokens && a[p].evaluations == b[p].evaluations;
+        same = same && a[p].tokens == b[p].tokens &&
+               a[p].evaluations == b[p].evaluations && a[p].ratings == b[p].ratings;
     return same;
 }
 
@@ -192,11 +193,7 @@ static int write_step(recorder *r, const search *s, const history_point *h, erro
         rc = put_operators(r, s, h->step, err);
     if (rc == 0)
         rc = put_candidates(r, s, false, err);
-    if (rc < 0) {
-        store_rollback(r->store);
-        return rc;
-    }
-    return store_commit(r->store, err);
+    return store_end(r->store, rc, err);
 }
 
 int recorder_step(recorder *r, const search *s, history_point *h, error *err)

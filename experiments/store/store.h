@@ -21,10 +21,10 @@ int store_open(store **out, const char *dir, bool create, error *err);
 int store_open_readonly(store **out, const char *dir, error *err);
 void store_close(store *s);
 
-/* All or nothing: everything between begin and commit. */
+/* All or nothing: everything between the two is kept if rc is 0, and else taken back.
+ * Returns rc, or why it could not be kept. */
 int store_begin(store *s, error *err);
-int store_commit(store *s, error *err);
-void store_rollback(store *s);
+int store_end(store *s, int rc, error *err);
 
 /* ---- The memo: key (hex) -> value bytes ---- */
 /* 1 found (*value new, free()), 0 not there. *foreign (NULL allowed): another run of the
@@ -71,8 +71,11 @@ purpose_name(purpose p); /* "search", "proposals", "training", "selection", "fin
 
 typedef struct spend {
     uint64_t tokens, evaluations;
-    uint64_t reused; /* tokens of those that another run of the folder had computed */
+    uint64_t reused;  /* tokens of those that another run of the folder had computed */
+    uint64_t ratings; /* that people gave */
 } spend;
+/* *sum grows by x. */
+void spend_add(spend *sum, const spend *x);
 
 /* One step of a search, as it looked when it was told. */
 typedef struct history_point {
