@@ -209,6 +209,41 @@ static size_t contrary_crowd(const char *dir)
     return given;
 }
 
+/* Raters who agree on nothing, and whose likings are no order: dice that are thrown anew
+ * for every rater and every two texts. */
+static int senseless_answer(const char *name, const assignment *a)
+{
+    char hex[SHA256_HEX], said[512];
+    error err = {0};
+    bool swapped = strcmp(a->shown[0], a->shown[1]) > 0;
+    int n = snprintf(said, sizeof said, "%s\n%s\n%s", name, a->shown[swapped],
+                     a->shown[!swapped]);
+    assert_int_equal(sha256_hex(said, (size_t)n, hex, &err), 0);
+    return (hex[0] < '8') != swapped;
+}
+
+static size_t senseless_crowd(const char *dir)
+{
+    crowd *c = crowd_in(dir);
+    size_t given = 0, before;
+    do {
+        before = given;
+        for (int i = 1; i <= 5; i++) {
+            char name[16];
+            assignment a = {0};
+            error err = {0};
+            snprintf(name, sizeof name, "t-%d", i);
+            if (crowd_assign(c, rater_named(c, name), morning, &a, &err) != ASSIGN_GIVEN)
+                continue;
+            submit(c, a.token, senseless_answer(name, &a), morning);
+            assignment_free(&a);
+            given++;
+        }
+    } while (given > before);
+    crowd_close(c);
+    return given;
+}
+
 static surrogate_record latest_of(const char *dir)
 {
     size_t n = 0;
@@ -222,7 +257,7 @@ static surrogate_record latest_of(const char *dir)
 static void test_a_taste_that_turns_hands_back_to_people(void **state)
 {
     (void)state;
-    const char *set[] = {soon[0], "budget={evaluations: 700}"};
+    const char *set[] = {soon[0], "budget={evaluations: 500}"};
     char *dir = scratch_new();
     begin(dir, set, 2, NULL);
     bool turned = false;
@@ -245,6 +280,23 @@ static void test_a_taste_that_turns_hands_back_to_people(void **state)
         assert_true(r[i].by_people >= r[i - 1].by_people);
     }
     free(r);
+    scratch_remove(dir);
+}
+
+static void test_a_taste_that_cannot_be_learned_is_left_to_people(void **state)
+{
+    (void)state;
+    const char *set[] = {"fitness.surrogate={ratings: 30}", soon[1]};
+    char *dir = scratch_new();
+    begin(dir, set, 2, NULL);
+    while (run_state_of(dir) == 1) {
+        assert_true(senseless_crowd(dir) > 0);
+        go_on(dir);
+    }
+    surrogate_record last = latest_of(dir);
+    assert_true(last.ratings > 60 && last.batches > 5);
+    assert_int_equal(last.stage, SURROGATE_TRIAL);
+    assert_int_equal(last.by_reward, 0);
     scratch_remove(dir);
 }
 
@@ -513,6 +565,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_it_learns_is_tried_and_trusted_and_asks_less),
         cmocka_unit_test(test_people_alone_judge_the_finish),
         cmocka_unit_test(test_a_taste_that_turns_hands_back_to_people),
+        cmocka_unit_test(test_a_taste_that_cannot_be_learned_is_left_to_people),
         cmocka_unit_test(test_a_mixed_fitness_and_a_choice_of_four_have_one_too),
         cmocka_unit_test(test_a_cap_on_ratings_is_kept),
         cmocka_unit_test(test_reading_is_charged_within_the_budget),
