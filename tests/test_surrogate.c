@@ -407,7 +407,7 @@ static void test_killed_anywhere_it_chooses_the_same(void **state)
     run_record *a = whole_run(whole, soon, N_SOON);
     dir = scratch_new();
     for (int i = 0; run_state_of(dir) != 2; i++) {
-        double moment = 0.005 + 0.12 * gsl_rng_uniform(rng);
+        double moment = 0.003 + 0.05 * gsl_rng_uniform(rng);
         bool may_die = i % 3 != 2; /* so that it gets on */
         bool done = child_run(dir, run_state_of(dir) > 0, may_die ? moment : 0);
         kills += !done;
@@ -419,7 +419,7 @@ static void test_killed_anywhere_it_chooses_the_same(void **state)
     assert_same_records(whole, dir);
     run_record_free(b);
     scratch_remove(dir);
-    assert_true(kills > 5);
+    assert_true(kills > 3);
     run_record_free(a);
     scratch_remove(whole);
     gsl_rng_free(rng);
