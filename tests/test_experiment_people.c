@@ -77,6 +77,12 @@ static void test_what_a_run_keeps_comes_back(void **state)
     const char *screen[] = {SMALL_PEOPLE_TARGETS, "fitness.kind=mixed",
                             "fitness.model=accuracy", "fitness.labels=[cold, tall]",
                             "fitness.screen=0.5"};
+    const char *numbers[] = {"fitness.surrogate={ratings: 40, share: 0.3, needed: 0.2}"};
+    const char *on[] = {"fitness.surrogate=on", "fitness.ask=best"};
+    const char *off[] = {"fitness.surrogate=off"};
+    assert_comes_back(numbers, 1);
+    assert_comes_back(on, 2);
+    assert_comes_back(off, 1);
     assert_comes_back(NULL, 0);
     assert_comes_back(plain, 4);
     assert_comes_back(scale, 4);
@@ -130,6 +136,35 @@ static void test_what_does_not_fit_together_is_said(void **state)
     REFUSE("cannot be held to seconds", "budget={seconds: 10}");
 }
 
+static void test_a_surrogate_says_what_it_needs(void **state)
+{
+    (void)state;
+    const char *set[] = {"fitness.surrogate.share=0.25"};
+    char *dir = scratch_new();
+    experiment *e = small_people_experiment(dir, set, 1);
+    assert_true(e->people.surrogate.on); /* numbers turn it on */
+    assert_true(e->people.surrogate.share == 0.25);
+    assert_int_equal(e->people.surrogate.first, 100);
+    assert_int_equal(e->people.surrogate.guard.window, guard_defaults().window);
+    experiment_free(e);
+    e = small_people_experiment(dir, NULL, 0);
+    assert_false(e->people.surrogate.on);
+    experiment_free(e);
+    scratch_remove(dir);
+    REFUSE("did you mean \"share\"?", "fitness.surrogate={shares: 0.5}");
+    REFUSE("share is 1.5", "fitness.surrogate.share=1.5");
+    REFUSE("ratings is 5", "fitness.surrogate.ratings=5");
+    REFUSE("least is 3", "fitness.surrogate.least=3");
+    REFUSE("its window holds 15", "fitness.surrogate.window=15");
+    REFUSE("must be on or off", "fitness.surrogate=perhaps");
+    REFUSE("with ask: accept nobody is asked that", "fitness.ask=accept",
+           "fitness.surrogate=on");
+    REFUSE("both \"surrogate\" and \"screen\"", SMALL_PEOPLE_TARGETS,
+           "fitness.kind=mixed", "fitness.screen=0.5", "fitness.surrogate=on");
+    REFUSE("no key \"surrogate\"", SMALL_PEOPLE_TARGETS,
+           "fitness={kind: exact, surrogate: on}");
+}
+
 static void test_whatever_needs_a_target_says_so(void **state)
 {
     (void)state;
@@ -167,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_defaults_and_what_the_file_says),
         cmocka_unit_test(test_what_a_run_keeps_comes_back),
         cmocka_unit_test(test_what_does_not_fit_together_is_said),
+        cmocka_unit_test(test_a_surrogate_says_what_it_needs),
         cmocka_unit_test(test_whatever_needs_a_target_says_so),
         cmocka_unit_test(test_other_commands_cannot_judge_it),
     };

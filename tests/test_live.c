@@ -70,12 +70,46 @@ static void says_what_a_watcher_wants_to_know(void **state)
     text_free(&out);
 }
 
+static const surrogate_record trusted = {.stage = SURROGATE_TRUSTED,
+                                         .by_people = 1259,
+                                         .by_reward = 132,
+                                         .tau = 0.371,
+                                         .hand_backs = 2};
+static const people_state asked = {.simulated = true,
+                                   .waiting = true,
+                                   .asked = 30,
+                                   .missing = 7,
+                                   .ratings = 845,
+                                   .raters = 20,
+                                   .surrogate = &trusted};
+
+static void tells_of_people_and_of_the_reward_in_their_place(void **state)
+{
+    (void)state;
+    static const char reward[] = "reward trusted, handed back 2 times (tau 0.37): 1,259 "
+                                 "scores by people, 132 by the reward\n";
+    scene s;
+    screen l = {0};
+    text out = {0};
+    make_scene(&s);
+    s.progress.people = &asked;
+    assert_int_equal(live_block(&l, &plain, &s.progress, &out, NULL), 0);
+    assert_non_null(strstr(out.s, "SIMULATED raters: 7 of 30 answers missing"));
+    assert_non_null(strstr(out.s, reward));
+    text_clear(&out);
+    assert_int_equal(live_line(&s.progress, &out, NULL), 0);
+    assert_non_null(strstr(out.s, reward));
+    assert_true(strchr(out.s, '\n') == out.s + out.n - 1);
+    text_free(&out);
+}
+
 /* Width and height of any window: no line is broken, the block never scrolls. */
 static void keeps_to_the_window(void **state)
 {
     (void)state;
     scene s;
     make_scene(&s);
+    s.progress.people = &asked;
     for (size_t width = 20; width < 130; width++)
         for (size_t height = 7; height < 30; height++) {
             terminal t = {.live = true, .width = width, .height = height};
@@ -162,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_a_watcher_wants_to_know),
+        cmocka_unit_test(tells_of_people_and_of_the_reward_in_their_place),
         cmocka_unit_test(keeps_to_the_window),
         cmocka_unit_test(colours_only_where_wanted),
         cmocka_unit_test(begins_before_there_is_anything_to_show),

@@ -39,7 +39,7 @@ static int step(const experiment *e, crowd *c, error *err)
     if (rc >= 0)
         rc = panel_read(&p, err);
     if (rc == 0)
-        rc = panel_ask(&p, &open, err);
+        rc = panel_ask(&p, panel_missing(&p), &open, err);
     if (rc == 0)
         rc = panel_close_others(&p, &open, err);
     if (rc == 0)

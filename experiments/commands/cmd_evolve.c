@@ -91,20 +91,29 @@ static int add_people(const experiment *e, const run_estimate *x, text *t, error
     TRY(summary_count(t, x->first_generation_ratings, err));
     TRY(text_add_string(t, " of them and the finish ", err));
     TRY(summary_count(t, x->finish_ratings, err));
-    return text_add_string(t, "\n", err);
+    TRY(text_add_string(t, "\n", err));
+    if (!x->ratings_trusted)
+        return 0;
+    TRY(text_add_string(t, "  about ", err));
+    TRY(summary_count(t, x->ratings_trusted, err));
+    return text_add_string(
+        t,
+        " of them, if the reward is trusted as soon as it may be (fitness.surrogate)\n",
+        err);
 }
 
 static json_t *estimate_json(const run_estimate *x)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:f, s:f}", "tokens",
-                     (json_int_t)x->tokens, "evaluations", (json_int_t)x->evaluations,
-                     "first_generation_tokens", (json_int_t)x->first_generation_tokens,
-                     "finish_tokens", (json_int_t)x->finish_tokens, "tokens_per_second",
-                     x->tokens_per_second, "seconds", x->seconds, "ratings",
-                     (json_int_t)x->ratings, "first_generation_ratings",
-                     (json_int_t)x->first_generation_ratings, "finish_ratings",
-                     (json_int_t)x->finish_ratings, "cents", x->cents, "people_seconds",
-                     x->people_seconds);
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:f}", "tokens",
+        (json_int_t)x->tokens, "evaluations", (json_int_t)x->evaluations,
+        "first_generation_tokens", (json_int_t)x->first_generation_tokens,
+        "finish_tokens", (json_int_t)x->finish_tokens, "tokens_per_second",
+        x->tokens_per_second, "seconds", x->seconds, "ratings", (json_int_t)x->ratings,
+        "first_generation_ratings", (json_int_t)x->first_generation_ratings,
+        "finish_ratings", (json_int_t)x->finish_ratings, "ratings_trusted",
+        (json_int_t)x->ratings_trusted, "cents", x->cents, "people_seconds",
+        x->people_seconds);
 }
 
 static int print_estimate(const experiment *e, bool json, error *err)

@@ -66,6 +66,8 @@ static int price_all(fitness_human *f, const measurement *batch, size_t n, expen
     TRY(outputs_new(f->experiment, f->scorer, batch, n, &said, err));
     int rc = price(f, &said, out, err);
     out->ratings = ratings_forecast(f->experiment, &said);
+    if (f->surrogate)
+        out->ratings = surrogate_expects(f->surrogate, &said, out->ratings);
     outputs_free(&said);
     if (rc == 0 && f->model)
         rc = model_part_cost(f->model, batch, n, &scored, err);
@@ -95,26 +97,6 @@ static int fill_panel(fitness_human *f, const outputs *o, const bool *shown, pan
     if (rc == 0)
         return crowd_commit(f->crowd, err);
     crowd_rollback(f->crowd);
-    return rc;
-}
-
-/* Names a decision by all that it is about: which run asked what about which outputs. */
-static int decision_key(const fitness_human *f, const panel *p, char key[SHA256_HEX],
-                        error *err)
-{
-    text t = {0};
-    int rc = text_add_format(&t, err, "people 1\nrun %llu\n%s %zu\n",
-                             (unsigned long long)f->run, p->question,
-                             f->experiment->people.ratings);
-    for (size_t k = 0; rc == 0 && k < p->n_cells; k++) {
-        const panel_cell *c = &p->cells[k];
-        rc = text_add_format(&t, err, "%zu %s %s\n", c->candidate,
-                             panel_item_at(p, c->group, c->item)->id,
-                             panel_item_at(p, c->group, c->anchor)->id);
-    }
-    if (rc == 0)
-        rc = sha256_hex(text_string(&t), t.n, key, err);
-    text_free(&t);
     return rc;
 }
 
@@ -286,7 +268,7 @@ static int decide(fitness_human *f, panel *p, double *scores, error *err)
 {
     char key[SHA256_HEX];
     crowd_counts c;
-    TRY(decision_key(f, p, key, err));
+    TRY(panel_decision_key(p, f->run, key, err));
     int rc = recall(f, key, p, scores, err);
     if (rc == 1) {
         f->account.charged += (size_t)scores[p->n_cells];

@@ -141,3 +141,21 @@ int panel_add(panel *p, size_t who, size_t at, const char *said, const char *anc
     p->cells[p->n_cells++] = c;
     return 0;
 }
+
+int panel_decision_key(const panel *p, uint64_t run, char key[SHA256_HEX], error *err)
+{
+    text t = {0};
+    int rc =
+        text_add_format(&t, err, "people 1\nrun %llu\n%s %zu\n", (unsigned long long)run,
+                        p->question, p->experiment->people.ratings);
+    for (size_t k = 0; rc == 0 && k < p->n_cells; k++) {
+        const panel_cell *c = &p->cells[k];
+        rc = text_add_format(&t, err, "%zu %s %s\n", c->candidate,
+                             panel_item_at(p, c->group, c->item)->id,
+                             panel_item_at(p, c->group, c->anchor)->id);
+    }
+    if (rc == 0)
+        rc = sha256_hex(text_string(&t), t.n, key, err);
+    text_free(&t);
+    return rc;
+}

@@ -82,6 +82,10 @@ int panel_close_others(panel *p, const name_index *open, error *err);
  * 0 for the lowest label and 1 for the highest; ACCEPT: (yes + 1) / (answers + 2). */
 int panel_scores(panel *p, double *scores, error *err);
 
+/* Names a decision of run `run` by all that it is about: which outputs, and what is asked
+ * of them. */
+int panel_decision_key(const panel *p, uint64_t run, char key[SHA256_HEX], error *err);
+
 /* Private to panel*.c. */
 panel_item *panel_item_at(const panel *p, size_t group, size_t item);
 int panel_add_item(panel *p, size_t group, const char id[SHA256_HEX], size_t *item,

@@ -49,7 +49,7 @@ int surrogate_open(surrogate **out, const experiment *e, const scorer *c,
     int rc = s->bred ? 0 : error_memory(err, e->data->n);
     for (size_t i = 0; rc == 0 && i < from->n; i++)
         s->bred[from->index[i]] = true;
-    s->state.tau = s->state.low = s->state.high = (double)NAN;
+    s->state = surrogate_record_new();
     if (rc == 0)
         rc = reward_guard_new(&s->guard, &e->people.surrogate.guard, err);
     if (rc == 0)
@@ -87,6 +87,17 @@ int surrogate_price(const surrogate *s, const outputs *o, const bool *due,
         }
     }
     return 0;
+}
+
+uint64_t surrogate_expects(const surrogate *s, const outputs *o, uint64_t wanted)
+{
+    size_t bred = 0;
+    const measurement *seed = &o->of[o->n];
+    for (size_t k = 0; k < seed->n; k++)
+        bred += s->bred[seed->examples[k]];
+    if (s->state.stage != SURROGATE_TRUSTED || bred == 0)
+        return wanted;
+    return (uint64_t)ceil(s->experiment->people.surrogate.share * (double)wanted);
 }
 
 uint64_t surrogate_ratings(const experiment *e, uint64_t wanted)

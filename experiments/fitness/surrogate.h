@@ -36,6 +36,10 @@ void surrogate_join(surrogate *s, store *st, uint64_t run);
 int surrogate_price(const surrogate *s, const outputs *o, const bool *due,
                     uint64_t *tokens, error *err);
 
+/* Of `wanted` ratings that people would be asked for all of these, how many it should
+ * take now. */
+uint64_t surrogate_expects(const surrogate *s, const outputs *o, uint64_t wanted);
+
 /* What becomes of the cells of a batch: candidate by candidate, those that failed left
  * out, as panels have them. */
 typedef struct surrogate_choice {

@@ -8,6 +8,7 @@
 #include "../fitness/fitness_human.h"
 #include "../fitness/fitness_lm.h"
 #include "../fitness/rating_account.h"
+#include "../fitness/surrogate.h"
 #include "run_frame.h"
 #include "run_loop.h"
 
@@ -207,11 +208,14 @@ static void foretell(const experiment *e, double pace, const expense *first,
 }
 
 /* Where only tokens are limited, evaluations follow from what the first ones take. */
-static void foretell_people(const experiment *e, run_estimate *out)
+static void foretell_people(const experiment *e, const expense *last, run_estimate *out)
 {
+    uint64_t finish = fitness_human_ratings(e, last->evaluations);
     out->ratings = fitness_human_ratings(e, out->evaluations);
     if (e->budget.ratings)
         out->ratings = e->budget.ratings;
+    else if (e->people.surrogate.on && out->ratings > finish)
+        out->ratings_trusted = finish + surrogate_ratings(e, out->ratings - finish);
     out->cents = (double)out->ratings * e->people.cents;
     out->people_seconds = (double)out->ratings * e->people.rating_seconds;
 }
@@ -231,6 +235,6 @@ int run_dry(const experiment *e, run_estimate *out, error *err)
     if (rc == 0)
         foretell(e, pace, &first, &last, out);
     if (rc == 0 && experiment_asks_people(e))
-        foretell_people(e, out);
+        foretell_people(e, &last, out);
     return rc;
 }

@@ -47,7 +47,9 @@ typedef struct run_estimate {
     uint64_t first_generation_tokens, finish_tokens;
     uint64_t first_generation_ratings, finish_ratings;
     double tokens_per_second, seconds;
-    uint64_t ratings; /* asked of people, at most; 0 where nobody is asked */
+    uint64_t ratings;         /* asked of people, at most; 0 where nobody is asked */
+    uint64_t ratings_trusted; /* with a surrogate that is trusted as soon as it may be; 0
+                                 where there is none */
     double cents, people_seconds;
 } run_estimate;
 int run_dry(const experiment *e, run_estimate *out, error *err);

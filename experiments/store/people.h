@@ -5,12 +5,15 @@
 
 #include "../../rater/crowd.h"
 #include "store.h"
+#include "surrogate_record.h"
 
 struct people_record {
     char *question, *ask; /* ask: the kind, as in the file */
     crowd_counts counts;
     double cents; /* of a rating */
     double alpha; /* Krippendorff's, nominal, over the ratings that count; NaN unknown */
+    bool has_surrogate;         /* a reward chooses what people see: */
+    surrogate_record surrogate; /* how it stood after the latest batch of this run */
 };
 void people_record_free(people_record *p);
 

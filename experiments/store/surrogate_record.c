@@ -1,10 +1,17 @@
 #include "surrogate_record.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *const surrogate_stage_names[N_SURROGATE_STAGES] = {"learning", "on trial",
                                                                "trusted"};
+
+surrogate_record surrogate_record_new(void)
+{
+    const double unknown = (double)NAN;
+    return (surrogate_record){.tau = unknown, .low = unknown, .high = unknown};
+}
 
 int surrogate_key(uint64_t run, size_t batch, const char *what, char key[SHA256_HEX],
                   error *err)
@@ -66,5 +73,15 @@ int surrogate_record_list(store *s, uint64_t run, surrogate_record **out, size_t
     }
     *out = list;
     *n = count;
+    return 0;
+}
+
+int surrogate_record_latest(store *s, uint64_t run, surrogate_record *out, error *err)
+{
+    surrogate_record *list = NULL;
+    size_t n = 0;
+    TRY(surrogate_record_list(s, run, &list, &n, err));
+    *out = n ? list[n - 1] : surrogate_record_new();
+    free(list);
     return 0;
 }

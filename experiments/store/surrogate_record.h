@@ -34,6 +34,10 @@ int surrogate_record_get(store *s, uint64_t run, size_t batch, surrogate_record 
 /* All of a run, in order: *out is new, free(). */
 int surrogate_record_list(store *s, uint64_t run, surrogate_record **out, size_t *n,
                           error *err);
+/* The latest of a run; one that has learned nothing when there is none. */
+int surrogate_record_latest(store *s, uint64_t run, surrogate_record *out, error *err);
+/* Before the first batch. */
+surrogate_record surrogate_record_new(void);
 
 /* Where something of a batch is in the memo. */
 int surrogate_key(uint64_t run, size_t batch, const char *what, char key[SHA256_HEX],

@@ -3,11 +3,12 @@
 #include "people.h"
 #include "summary.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    FIXED_LINES = 7, /* the most that stand above the prompt */
+    FIXED_LINES = 8, /* the most that stand above the prompt */
     MOST_PROMPT_LINES = 12,
 };
 
@@ -52,6 +53,19 @@ static int add_numbers(block *b, const run_progress *p)
     return block_end_line(b, STYLE_PLAIN);
 }
 
+/* The reward that chooses what people see. */
+static int surrogate_words(const surrogate_record *s, text *out, error *err)
+{
+    TRY(text_add_format(out, err, "reward %s", surrogate_stage_names[s->stage]));
+    if (s->hand_backs)
+        TRY(text_add_format(out, err, ", handed back %zu time%s", s->hand_backs,
+                            s->hand_backs == 1 ? "" : "s"));
+    if (!isnan(s->tau))
+        TRY(text_add_format(out, err, " (tau %.2f)", s->tau));
+    TRY(text_add_string(out, ": ", err));
+    return people_surrogate_count(s, out, err);
+}
+
 /* Who is asked, and what is still missing before the step is decided. */
 static int people_line(const people_state *p, text *out, error *err)
 {
@@ -75,7 +89,11 @@ static int people_line(const people_state *p, text *out, error *err)
 static int add_people(block *b, const people_state *p)
 {
     TRY(people_line(p, &b->line, b->err));
-    return block_end_line(b, p->waiting ? STYLE_BOLD : STYLE_PLAIN);
+    TRY(block_end_line(b, p->waiting ? STYLE_BOLD : STYLE_PLAIN));
+    if (!p->surrogate || b->terminal->height < FIXED_LINES)
+        return 0;
+    TRY(surrogate_words(p->surrogate, &b->line, b->err));
+    return block_end_line(b, STYLE_PLAIN);
 }
 
 /* The best prompt, as many lines of it as there is room for. */
@@ -115,6 +133,9 @@ int live_line(const run_progress *p, text *out, error *err)
     if (p->people && p->people->waiting) {
         TRY(text_add_format(out, err, "%s   ", p->stage));
         TRY(people_line(p->people, out, err));
+        TRY(text_add_string(out, p->people->surrogate ? "   " : "", err));
+        if (p->people->surrogate)
+            TRY(surrogate_words(p->people->surrogate, out, err));
         return text_add_string(out, "\n", err);
     }
     if (!p->point)

@@ -61,6 +61,16 @@ static int read_crowd(people_record *p, const char *dir, error *err)
     return rc;
 }
 
+static int read_surrogate(people_record *p, uint64_t run, const char *dir, error *err)
+{
+    store *s = NULL;
+    TRY(store_open_readonly(&s, dir, err));
+    int rc = surrogate_record_latest(s, run, &p->surrogate, err);
+    store_close(s);
+    p->has_surrogate = rc == 0;
+    return rc;
+}
+
 static int fill_record(run_record *r, const json_t *fitness, const char *dir, error *err)
 {
     const char *asked = json_string_value(json_object_get(fitness, "question"));
@@ -72,6 +82,8 @@ static int fill_record(run_record *r, const json_t *fitness, const char *dir, er
     p->question = string_copy(asked ? asked : "");
     p->ask = string_copy(ask ? ask : "");
     int rc = p->question && p->ask ? read_crowd(p, dir, err) : error_memory(err, 1);
+    if (rc == 0 && json_is_object(json_object_get(fitness, "surrogate")))
+        rc = read_surrogate(p, r->id, dir, err);
     if (rc < 0) {
         people_record_free(p);
         return rc == E_MEMORY || rc == E_FORMAT ? rc : 0; /* else: cannot be looked at */
@@ -141,6 +153,49 @@ static int add_simulated(const crowd_counts *n, text *out, error *err)
     return text_add_string(out, " of the ratings come from no person.", err);
 }
 
+int people_surrogate_count(const surrogate_record *s, text *out, error *err)
+{
+    TRY(summary_count(out, s->by_people, err));
+    TRY(text_add_format(out, err, " score%s by people, ", s->by_people == 1 ? "" : "s"));
+    TRY(summary_count(out, s->by_reward, err));
+    return text_add_string(out, " by the reward", err);
+}
+
+/* What it is, and why. */
+static int add_stage(const surrogate_record *s, text *out, error *err)
+{
+    static const char *const now[N_SURROGATE_STAGES] = {
+        "there are too few ratings to learn from, so people see everything",
+        "it is on trial, and people see everything",
+        "it is trusted, and people see what may be selected and what it is in doubt "
+        "about"};
+    if (s->predicted && !isnan(s->tau))
+        TRY(text_add_format(out, err,
+                            "its predictions of the latest %zu fresh ratings agree with "
+                            "them by %.2f (Kendall's tau; %.2f to %.2f): ",
+                            s->predicted, s->tau, s->low, s->high));
+    TRY(text_add_string(out, now[s->stage], err));
+    if (s->hand_backs)
+        TRY(text_add_format(out, err,
+                            "; %zu time%s what it liked was not what people liked, and "
+                            "it was handed back to them",
+                            s->hand_backs, s->hand_backs == 1 ? "" : "s"));
+    return text_add_string(out, ".", err);
+}
+
+static int add_surrogate(const people_record *p, text *out, error *err)
+{
+    if (!p->has_surrogate)
+        return 0;
+    TRY(text_add_string(out,
+                        " A reward, learned from the ratings as they came, stands "
+                        "in for people in the search, never in the finish: ",
+                        err));
+    TRY(people_surrogate_count(&p->surrogate, out, err));
+    TRY(text_add_string(out, "; ", err));
+    return add_stage(&p->surrogate, out, err);
+}
+
 int people_sentence(const run_record *r, text *out, error *err)
 {
     const people_record *p = r->people;
@@ -148,11 +203,27 @@ int people_sentence(const run_record *r, text *out, error *err)
         return 0;
     TRY(add_raters(p, out, err));
     TRY(add_simulated(&p->counts, out, err));
+    TRY(add_surrogate(p, out, err));
     if (r->status == RUN_FINISHED || p->counts.wanted == 0)
         return 0;
     TRY(text_add_string(out, " It waits for ", err));
     TRY(summary_count(out, p->counts.wanted, err));
     return text_add_format(out, err, " more on %zu open tasks.", p->counts.open_tasks);
+}
+
+static json_t *surrogate_json(const people_record *p)
+{
+    const surrogate_record *s = &p->surrogate;
+    if (!p->has_surrogate)
+        return json_null();
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:f}", "stage",
+                     surrogate_stage_names[s->stage], "batches", (json_int_t)s->batches,
+                     "scores_by_people", (json_int_t)s->by_people, "scores_by_reward",
+                     (json_int_t)s->by_reward, "ratings_learned", (json_int_t)s->ratings,
+                     "ratings_predicted", (json_int_t)s->predicted, "tau",
+                     json_real_or_null(s->tau), "tau_low", json_real_or_null(s->low),
+                     "tau_high", json_real_or_null(s->high), "handed_back",
+                     (json_int_t)s->hand_backs, "slope", s->slope);
 }
 
 json_t *people_json(const run_record *r)
@@ -162,7 +233,8 @@ json_t *people_json(const run_record *r)
         return json_null();
     const crowd_counts *n = &p->counts;
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+        "{s:s, s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, "
+        "s:o}",
         "question", p->question, "ask", p->ask, "ratings", (json_int_t)n->ratings,
         "counted", (json_int_t)n->counted, "simulated_ratings", (json_int_t)n->simulated,
         "simulated", n->simulated > 0, "raters", (json_int_t)n->raters, "excluded_raters",
@@ -170,5 +242,6 @@ json_t *people_json(const run_record *r)
         (json_int_t)n->late, "open_tasks", (json_int_t)n->open_tasks, "missing_ratings",
         (json_int_t)n->wanted, "cost_cents",
         json_real_or_null((double)n->ratings * p->cents), "median_seconds",
-        json_real_or_null(n->median_seconds), "alpha", json_real_or_null(p->alpha));
+        json_real_or_null(n->median_seconds), "alpha", json_real_or_null(p->alpha),
+        "surrogate", surrogate_json(p));
 }

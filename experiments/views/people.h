@@ -15,6 +15,8 @@ int people_look(run_record *r, const char *dir, error *err);
 int people_sentence(const run_record *r, text *out, error *err);
 /* New; null for such a run, NULL without memory. */
 json_t *people_json(const run_record *r);
+/* "259 scores by people, 132 by the reward". Appended to *out. */
+int people_surrogate_count(const surrogate_record *s, text *out, error *err);
 /* A sum of money: "12.50", cents that are no whole number with as many digits as it
  * takes. Appended to *out. */
 int people_money(text *out, double cents, error *err);
