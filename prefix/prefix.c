@@ -67,6 +67,20 @@ int prefix_new(prefix *out, const model *m, prefix_kind kind, size_t n,
     return rc;
 }
 
+int prefix_values_of(const model *m, session *s, prefix_kind kind, const int32_t *ids,
+                     size_t n_ids, size_t n, float *out, error *err)
+{
+    int32_t *all = array_new(n, sizeof *all);
+    if (!all)
+        return error_memory(err, n * sizeof *all);
+    for (size_t i = 0; i < n; i++)
+        all[i] = ids[i % n_ids];
+    int rc = kind == PREFIX_EMBEDDINGS ? model_embeddings(m, all, n, out, err)
+                                       : model_key_values(s, all, n, out, err);
+    free(all);
+    return rc;
+}
+
 int prefix_copy(prefix *out, const prefix *from, error *err)
 {
     prefix p = *from;

@@ -48,6 +48,11 @@ size_t prefix_floats_per_token(const prefix *p);
  * with the model's hash and name. */
 int prefix_new(prefix *out, const model *m, prefix_kind kind, size_t n,
                const float *values, error *err);
+/* The values, (n, floats per token), that words have in the model: the n_ids > 0 of them
+ * repeated until they are n, or cut to n, which is PEFT's rule. The session, which is of
+ * that model, is only asked for keys and values; else it may be NULL. */
+int prefix_values_of(const model *m, session *s, prefix_kind kind, const int32_t *ids,
+                     size_t n_ids, size_t n, float *out, error *err);
 int prefix_copy(prefix *out, const prefix *p, error *err);
 void prefix_free(prefix *p);
 

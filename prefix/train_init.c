@@ -75,32 +75,24 @@ int train_count_tokens(trainer *t, error *err)
     return 0;
 }
 
-/* ids (n_tokens): the words repeated or cut (PEFT's rule), or drawn. */
-static int start_ids(trainer *t, int32_t *ids, error *err)
+/* As many tokens as there are virtual ones, none of them special. */
+static int drawn_tokens(trainer *t, token_list *out, error *err)
 {
-    token_list list = {0};
     const tokenizer *words = model_tokenizer(t->model);
     size_t V = model_describe(t->model)->n_vocabulary;
-    if (begins_as_words(t->options.init))
-        TRY(init_tokens(t, &list, err));
-    for (size_t i = 0; i < t->n_tokens; i++) {
+    out->ids = array_new(t->n_tokens, sizeof *out->ids);
+    if (out->ids == NULL)
+        return error_memory(err, t->n_tokens * sizeof *out->ids);
+    for (; out->n < t->n_tokens; out->n++) {
+        int32_t *id = &out->ids[out->n];
         do {
-            ids[i] = list.n > 0 ? list.ids[i % list.n]
-                                : (int32_t)gsl_rng_uniform_int(t->rng, V);
-        } while (list.n == 0 && tokenizer_is_special(words, ids[i]));
+            *id = (int32_t)gsl_rng_uniform_int(t->rng, V);
+        } while (tokenizer_is_special(words, *id));
     }
-    token_list_free(&list);
     return 0;
 }
 
 /* ---- Values ---- */
-
-static int values_of(const trainer *t, const int32_t *ids, float *out, error *err)
-{
-    if (t->options.kind == PREFIX_EMBEDDINGS)
-        return model_embeddings(t->model, ids, t->n_tokens, out, err);
-    return model_key_values(t->session, ids, t->n_tokens, out, err);
-}
 
 /* Floats that are measured by one scale: all embeddings; the keys, or the values, of one
  * layer. */
@@ -149,15 +141,15 @@ int train_start(trainer *t, error *err)
 {
     if (t->options.init == PREFIX_INIT_GIVEN)
         return start_given(t, err);
-    int32_t *ids = array_new(t->n_tokens, sizeof *ids);
-    if (ids == NULL)
-        return error_memory(err, t->n_tokens * sizeof *ids);
-    int rc = start_ids(t, ids, err);
+    token_list words = {0};
+    int rc = begins_as_words(t->options.init) ? init_tokens(t, &words, err)
+                                              : drawn_tokens(t, &words, err);
     if (rc == 0)
-        rc = values_of(t, ids, t->start, err);
+        rc = prefix_values_of(t->model, t->session, t->options.kind, words.ids, words.n,
+                              t->n_tokens, t->start, err);
     if (rc == 0 && t->options.init == PREFIX_INIT_RANDOM)
         start_noise(t);
-    free(ids);
+    token_list_free(&words);
     return rc;
 }
 

@@ -554,10 +554,7 @@ static size_t write_until_full(store *s, size_t from, error *err)
             snprintf(key, sizeof key, "%zu.%zu", batch, i);
             rc = store_memo_put(s, key, "0123456789012345678901234567890", 32, err);
         }
-        if (rc == 0)
-            rc = store_commit(s, err);
-        else
-            store_rollback(s);
+        rc = store_end(s, rc, err);
         if (rc < 0 || batch > from + 10000)
             return batch;
     }

@@ -215,11 +215,7 @@ static int toy_measure(objective *o, measurement *batch, size_t n, expense *out,
         int rc = 0;
         for (size_t j = 0; rc == 0 && j < m->n; j++)
             rc = toy_measure_one(t, m, j, &spent, err);
-        if (rc < 0 && rc != E_INTERRUPTED) {
-            store_rollback(t->store);
-            return rc;
-        }
-        TRY(store_commit(t->store, err));
+        TRY(store_end(t->store, rc == E_INTERRUPTED ? 0 : rc, err));
         TRY(rc);
         m->status = FITNESS_DONE;
         m->penalty = 0.001 * (double)m->genome->genes[0].n_words;

@@ -39,6 +39,12 @@ static const char usage[] =
     "second\n"
     "one does not wait.\n";
 
+typedef struct request {
+    run_request common; /* first, so that one pointer is both */
+    double poll;        /* seconds; 0: not asked for */
+    screen screen;
+} request;
+
 /* ---- What is asked ---- */
 
 static int check_poll(double seconds, error *err)
@@ -49,20 +55,21 @@ static int check_poll(double seconds, error *err)
                      seconds);
 }
 
-static int parse(int argc, char **argv, run_request *q, double *poll, error *err)
+static int parse(int argc, char **argv, request *q, error *err)
 {
     bool polls = false;
-    const option options[] = {{"poll", OPTION_REAL, poll, &polls, NULL}, RUN_OPTIONS(*q)};
+    const option options[] = {{"poll", OPTION_REAL, &q->poll, &polls, NULL},
+                              RUN_OPTIONS(q->common)};
     size_t n;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"FILE.yaml", 0, 1}, &n, err));
-    q->file = n ? argv[1] : NULL;
+    q->common.file = n ? argv[1] : NULL;
     if (polls)
-        TRY(check_poll(*poll, err));
-    return run_request_check(q, err);
+        TRY(check_poll(q->poll, err));
+    return run_request_check(&q->common, err);
 }
 
-/* ---- What came out ---- */
+/* ---- Foretelling ---- */
 
 /* What is asked of people, at most: every output judged anew, nothing in common. */
 static int add_people(const experiment *e, const run_estimate *x, text *t, error *err)
@@ -129,49 +136,37 @@ out:
     return rc;
 }
 
-static int start(run_request *q, double poll, error *err)
+/* ---- Running ---- */
+
+static run_options options_of(run_request *common)
 {
-    experiment *e = NULL;
-    TRY(run_request_load(q, &e, err));
-    screen s = {0};
-    run_options options = {live_watch, &s, &command_interrupted, poll};
-    uint64_t id = 0;
-    text dir = {0};
-    int rc;
-    if (q->dry_run) {
-        rc = print_estimate(e, q->json, err);
-        goto out;
-    }
-    TRY_OUT(rc, run_request_folder(q, e, &dir, err));
-    rc = run_start(e, dir.s, &options, &id, err);
-    rc = run_request_end(q, rc, dir.s, id, err);
-out:
-    text_free(&dir);
-    experiment_free(e);
-    return rc;
+    request *q = (request *)common;
+    return (run_options){live_watch, &q->screen, &command_interrupted, q->poll};
 }
 
-static int go_on(const run_request *q, double poll, error *err)
+static int start(run_request *q, const experiment *e, const char *dir, uint64_t *id,
+                 error *err)
 {
-    bool done = false;
-    TRY(run_request_nothing_left(q, &done, err));
-    if (done)
-        return 0;
-    screen s = {0};
-    run_options options = {live_watch, &s, &command_interrupted, poll};
-    uint64_t id = q->run;
-    int rc = run_resume(q->resume, q->run, &options, &id, err);
-    return run_request_end(q, rc, q->resume, id, err);
+    run_options options = options_of(q);
+    return run_start(e, dir, &options, id, err);
 }
+
+static int resume(run_request *q, uint64_t *id, error *err)
+{
+    run_options options = options_of(q);
+    return run_resume(q->resume, q->run, &options, id, err);
+}
+
+static const run_maker maker = {
+    .command = "evolve", .foretell = print_estimate, .start = start, .resume = resume};
 
 static int run(int argc, char **argv, error *err)
 {
-    run_request q = {.command = "evolve"};
-    double poll = 0;
-    int rc = parse(argc, argv, &q, &poll, err);
+    request q = {.common = {.maker = &maker}};
+    int rc = parse(argc, argv, &q, err);
     if (rc == 0)
-        rc = q.resume ? go_on(&q, poll, err) : start(&q, poll, err);
-    run_request_free(&q);
+        rc = run_request_do(&q.common, err);
+    run_request_free(&q.common);
     return rc;
 }
 

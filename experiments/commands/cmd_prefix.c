@@ -41,10 +41,11 @@ static const char usage[] =
     "does not wait.\n";
 
 typedef struct request {
-    run_request common;
+    run_request common; /* first, so that one pointer is both */
     const char *lr;
     size_t memory_mib;
     bool has_memory;
+    screen screen;
 } request;
 
 static int parse(int argc, char **argv, request *q, error *err)
@@ -122,50 +123,40 @@ static int print_estimate(const experiment *e, bool json, error *err)
 
 /* ---- Running ---- */
 
-static int start(run_request *q, error *err)
+static prefix_run_options options_of(run_request *common)
 {
-    experiment *e = NULL;
-    screen s = {0};
-    prefix_run_options options = {
-        .watch = live_prefix_watch, .context = &s, .interrupt = &command_interrupted};
-    uint64_t id = 0;
-    text dir = {0};
-    int rc;
-    TRY_OUT(rc, run_request_load(q, &e, err));
-    TRY_OUT(rc, prefix_run_look_up(e, err));
-    if (q->dry_run) {
-        rc = print_estimate(e, q->json, err);
-        goto out;
-    }
-    TRY_OUT(rc, run_request_folder(q, e, &dir, err));
-    rc = prefix_run_start(e, dir.s, &options, &id, err);
-    rc = run_request_end(q, rc, dir.s, id, err);
-out:
-    text_free(&dir);
-    experiment_free(e);
-    return rc;
+    request *q = (request *)common;
+    return (prefix_run_options){.watch = live_prefix_watch,
+                                .context = &q->screen,
+                                .interrupt = &command_interrupted};
 }
 
-static int go_on(const run_request *q, error *err)
+static int start(run_request *q, const experiment *e, const char *dir, uint64_t *id,
+                 error *err)
 {
-    bool done = false;
-    TRY(run_request_nothing_left(q, &done, err));
-    if (done)
-        return 0;
-    screen s = {0};
-    prefix_run_options options = {
-        .watch = live_prefix_watch, .context = &s, .interrupt = &command_interrupted};
-    uint64_t id = q->run;
-    int rc = prefix_run_resume(q->resume, q->run, &options, &id, err);
-    return run_request_end(q, rc, q->resume, id, err);
+    prefix_run_options options = options_of(q);
+    return prefix_run_start(e, dir, &options, id, err);
 }
+
+static int resume(run_request *q, uint64_t *id, error *err)
+{
+    prefix_run_options options = options_of(q);
+    return prefix_run_resume(q->resume, q->run, &options, id, err);
+}
+
+static const run_maker maker = {.command = "prefix",
+                                .trains = true,
+                                .look_up = prefix_run_look_up,
+                                .foretell = print_estimate,
+                                .start = start,
+                                .resume = resume};
 
 static int run(int argc, char **argv, error *err)
 {
-    request q = {.common = {.command = "prefix", .trains = true}};
+    request q = {.common = {.maker = &maker}};
     int rc = parse(argc, argv, &q, err);
     if (rc == 0)
-        rc = q.common.resume ? go_on(&q.common, err) : start(&q.common, err);
+        rc = run_request_do(&q.common, err);
     run_request_free(&q.common);
     return rc;
 }

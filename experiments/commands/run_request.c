@@ -25,7 +25,8 @@ int run_request_check(const run_request *q, error *err)
     if (q->resume && q->dry_run)
         return error_set(err, E_USAGE, "--dry-run is for runs that have not begun");
     if (!q->resume && !q->file)
-        return error_set(err, E_USAGE, "%s wants FILE.yaml, or --resume DIR", q->command);
+        return error_set(err, E_USAGE, "%s wants FILE.yaml, or --resume DIR",
+                         q->maker->command);
     if (q->has_run && !q->resume)
         return error_set(err, E_USAGE, "--run chooses among the runs to --resume");
     return 0;
@@ -74,7 +75,7 @@ static int budget_change(const run_request *q, const char *part, size_t n, char 
     static const char *const of_search[] = {"tokens", "evaluations", "seconds", "minutes",
                                             "ratings"};
     enum { n_names = sizeof of_search / sizeof *of_search };
-    const char *const *names = q->trains ? of_training : of_search;
+    const char *const *names = q->maker->trains ? of_training : of_search;
     char name[40];
     const char *equals = memchr(part, '=', n);
     size_t length = equals ? (size_t)(equals - part) : n;
@@ -109,7 +110,8 @@ static int budget_changes(run_request *q, error *err)
     return 0;
 }
 
-int run_request_load(run_request *q, experiment **e, error *err)
+/* The experiment as file, --set, --budget and --seed make it. */
+static int load(run_request *q, experiment **e, error *err)
 {
     TRY(budget_changes(q, err));
     experiment_overrides overrides = {q->set.items, q->set.n,
@@ -130,7 +132,7 @@ static int default_folder(const run_request *q, const experiment *e, text *out,
         char c = safe ? *s : '-';
         TRY(text_add(out, &c, 1, err));
     }
-    return text_add_format(out, err, "%s-seed%" PRIu64, q->trains ? "-prefix" : "",
+    return text_add_format(out, err, "%s-seed%" PRIu64, q->maker->trains ? "-prefix" : "",
                            e->seed);
 }
 
@@ -183,11 +185,12 @@ static int refuse_unfinished(const run_request *q, const char *dir, error *err)
         return error_set(err, E_BUSY,
                          "%s holds run %" PRIu64 ", which is not finished: go on with "
                          "'lamarck %s --resume %s', or choose another folder with --out",
-                         dir, id, q->command, dir);
+                         dir, id, q->maker->command, dir);
     return 0;
 }
 
-int run_request_folder(const run_request *q, const experiment *e, text *out, error *err)
+/* --out, or runs/NAME-seedN; the folders above it are made. Appended to *out. */
+static int choose_folder(const run_request *q, const experiment *e, text *out, error *err)
 {
     TRY(q->out ? text_add_string(out, q->out, err) : default_folder(q, e, out, err));
     TRY(refuse_unfinished(q, out->s, err));
@@ -250,7 +253,7 @@ static int refuse_unbegun(const run_request *q, error *err)
                      "its first seconds leaves no trace): begin it with 'lamarck %s "
                      "FILE.yaml --out %s'",
                      exists ? "no run was begun in" : "there is no folder", dir,
-                     q->command, dir);
+                     q->maker->command, dir);
 }
 
 static bool has_store(const char *dir)
@@ -263,7 +266,8 @@ static bool has_store(const char *dir)
     return yes;
 }
 
-int run_request_nothing_left(const run_request *q, bool *done, error *err)
+/* A folder all of whose runs are finished is told about, *done. */
+static int nothing_left(const run_request *q, bool *done, error *err)
 {
     uint64_t latest = 0, unfinished = 0;
     if (!has_store(q->resume))
@@ -280,9 +284,9 @@ int run_request_nothing_left(const run_request *q, bool *done, error *err)
     return tell(q->resume, latest, q->json, err);
 }
 
-/* An interrupted run is told like any other; the status says that it was. */
-int run_request_end(const run_request *q, int rc, const char *dir, uint64_t id,
-                    error *err)
+/* After a run, which returned rc. An interrupted one is told like any other; the status
+ * says that it was. */
+static int end(const run_request *q, int rc, const char *dir, uint64_t id, error *err)
 {
     if (rc == E_NUMERIC && id) /* it shows how that came about */
         report_run(dir, id, NULL);
@@ -295,8 +299,53 @@ int run_request_end(const run_request *q, int rc, const char *dir, uint64_t id,
     if (rc == E_INTERRUPTED)
         return error_set(err, E_INTERRUPTED,
                          "stopped; everything is kept, 'lamarck %s --resume %s' goes on",
-                         q->command, dir);
+                         q->maker->command, dir);
     if (told < 0 && err)
         *err = telling;
     return told;
+}
+
+/* ---- All of it ---- */
+
+static int begin(run_request *q, const experiment *e, const char *dir, error *err)
+{
+    uint64_t id = 0;
+    int rc = q->maker->start(q, e, dir, &id, err);
+    return end(q, rc, dir, id, err);
+}
+
+static int start(run_request *q, error *err)
+{
+    const run_maker *m = q->maker;
+    experiment *e = NULL;
+    text dir = {0};
+    int rc = load(q, &e, err);
+    if (rc == 0 && m->look_up)
+        rc = m->look_up(e, err);
+    if (rc == 0 && q->dry_run) {
+        rc = m->foretell(e, q->json, err);
+    } else if (rc == 0) {
+        rc = choose_folder(q, e, &dir, err);
+        if (rc == 0)
+            rc = begin(q, e, dir.s, err);
+    }
+    text_free(&dir);
+    experiment_free(e);
+    return rc;
+}
+
+static int go_on(run_request *q, error *err)
+{
+    bool done = false;
+    TRY(nothing_left(q, &done, err));
+    if (done)
+        return 0;
+    uint64_t id = q->run;
+    int rc = q->maker->resume(q, &id, err);
+    return end(q, rc, q->resume, id, err);
+}
+
+int run_request_do(run_request *q, error *err)
+{
+    return q->resume ? go_on(q, err) : start(q, err);
 }

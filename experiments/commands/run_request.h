@@ -1,5 +1,5 @@
 /* What commands that make runs (evolve, prefix) have in common: their options, the
- * folder, and how they tell what came of it.
+ * folder, what is begun or gone on with, and how they tell what came of it.
  *
  * A request borrows from argv, and owns the changes that it makes of options. */
 #ifndef LAMARCK_EXPERIMENTS_COMMANDS_RUN_REQUEST_H
@@ -8,16 +8,31 @@
 #include "../definition/experiment.h"
 #include "options.h"
 
-typedef struct run_request {
+typedef struct run_request run_request;
+
+/* What such a command does in its own way. */
+typedef struct run_maker {
     const char *command; /* "evolve", "prefix" */
     bool trains;         /* it takes steps, which --budget may limit */
+    /* Complete the experiment from elsewhere; NULL: nothing is to be done */
+    int (*look_up)(experiment *e, error *err);
+    /* Print what the run would cost, and start nothing */
+    int (*foretell)(const experiment *e, bool json, error *err);
+    int (*start)(run_request *q, const experiment *e, const char *dir, uint64_t *id,
+                 error *err);
+    int (*resume)(run_request *q, uint64_t *id, error *err);
+} run_maker;
+
+/* The first member of what a command keeps. */
+struct run_request {
+    const run_maker *maker;
     const char *file, *out, *resume, *budget;
     uint64_t seed, run;
     bool has_seed, has_run, dry_run, json;
     option_list set;
     char **made; /* changes that other options stand for, see run_request_change */
     size_t n_made, made_capacity;
-} run_request;
+};
 
 /* Rows of an option table. */
 #define RUN_OPTIONS(q)                                                                   \
@@ -38,18 +53,10 @@ void run_request_free(run_request *q);
 /* An option that stands for a change of the file, such as "prefix.lr=0.1". */
 int run_request_change(run_request *q, error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The experiment as file, --set, --budget and --seed make it. */
-int run_request_load(run_request *q, experiment **e, error *err);
 
-/* --out, or runs/NAME-seedN; the folders above it are made. E_BUSY when it holds a run
- * that is not finished. Appended to *out. */
-int run_request_folder(const run_request *q, const experiment *e, text *out, error *err);
-
-/* Before --resume: a folder all of whose runs are finished is told about, *done. */
-int run_request_nothing_left(const run_request *q, bool *done, error *err);
-/* After a run, which returned rc: report and words, or JSON. Returns what the command is
- * to return. */
-int run_request_end(const run_request *q, int rc, const char *dir, uint64_t id,
-                    error *err);
+/* Begin a run, foretell it or go on with one; then report and words, or JSON. E_BUSY for
+ * a folder that holds a run that is not finished; a folder to --resume all of whose runs
+ * are finished is only told about. Returns what the command is to return. */
+int run_request_do(run_request *q, error *err);
 
 #endif

@@ -204,32 +204,32 @@ int yaml_error_at(const yaml_node *at, error *err)
     return err->code;
 }
 
+__attribute__((format(printf, 3, 0))) static void
+set_message(error *err, int code, const char *format, va_list args)
+{
+    char message[sizeof err->text];
+    vsnprintf(message, sizeof message, format, args);
+    error_set(err, code, "%s", message);
+}
+
 int yaml_error(const yaml_node *at, error *err, int code, const char *format, ...)
 {
-    if (err) {
-        char message[sizeof err->text];
-        va_list args;
-        va_start(args, format);
-        vsnprintf(message, sizeof message, format, args);
-        va_end(args);
-        error_set(err, code, "%s", message);
-        yaml_error_at(at, err);
-    }
+    va_list args;
+    va_start(args, format);
+    set_message(err, code, format, args);
+    va_end(args);
+    yaml_error_at(at, err);
     return code;
 }
 
 int yaml_key_error(const yaml_node *at, error *err, int code, const char *format, ...)
 {
-    if (err) {
-        char message[sizeof err->text];
-        va_list args;
-        va_start(args, format);
-        vsnprintf(message, sizeof message, format, args);
-        va_end(args);
-        error_set(err, code, "%s", message);
-        bool has_key = at->key_line > 0;
-        prefix_place(at->origin, has_key ? at->key_line : at->line,
-                     has_key ? at->key_column : at->column, err);
-    }
+    bool has_key = at->key_line > 0;
+    va_list args;
+    va_start(args, format);
+    set_message(err, code, format, args);
+    va_end(args);
+    prefix_place(at->origin, has_key ? at->key_line : at->line,
+                 has_key ? at->key_column : at->column, err);
     return code;
 }

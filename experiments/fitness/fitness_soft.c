@@ -6,6 +6,7 @@
 
 #include <gsl/gsl_randist.h>
 
+#include "../../prefix/prefix.h"
 #include "lm_row.h"
 
 typedef struct fitness_soft {
@@ -36,18 +37,18 @@ static void soft_free(objective *o)
 
 /* ---- The soft prompt ---- */
 
-/* The tokens of the text, repeated until there are n; or its first n (PEFT's rule). */
-static int start_tokens(const fitness_soft *f, const tokenizer *t, float *out,
-                        const model *m, error *err)
+/* f->start: what the gene's text has in the model. */
+static int start_as_text(fitness_soft *f, const model *m, error *err)
 {
     const char *init = f->experiment->sources[f->gene].init;
-    token_list list = {0};
-    int rc = tokenizer_encode(t, init, strlen(init), false, &list, err);
-    if (rc == 0 && list.n == 0)
+    token_list words = {0};
+    int rc = tokenizer_encode(model_tokenizer(m), init, strlen(init), false, &words, err);
+    if (rc == 0 && words.n == 0)
         rc = error_set(err, E_ARGUMENT, "the text \"%.60s\" has no tokens", init);
-    for (size_t i = 0; rc == 0 && i < f->n_tokens; i++)
-        rc = model_embeddings(m, &list.ids[i % list.n], 1, out + i * f->width, err);
-    token_list_free(&list);
+    if (rc == 0)
+        rc = prefix_values_of(m, NULL, PREFIX_EMBEDDINGS, words.ids, words.n, f->n_tokens,
+                              f->start, err);
+    token_list_free(&words);
     return rc;
 }
 
@@ -91,7 +92,7 @@ static int soft_prepare(fitness_soft *f, const experiment *e, const model *m, er
     f->projection = array_new(floats, sizeof(float));
     if (!f->start || !f->values || !f->projection)
         return error_memory(err, floats * sizeof(float));
-    TRY(start_tokens(f, model_tokenizer(m), f->start, m, err));
+    TRY(start_as_text(f, m, err));
     return make_projection(f, err);
 }
 
@@ -137,17 +138,20 @@ static void add_expense(expense *sum, const expense *x)
     sum->reused += x->reused;
 }
 
-static int soft_cost(objective *o, const measurement *batch, size_t n, expense *out,
-                     error *err)
+/* Each candidate of the batch behind its own vectors: measured, or, with `results` NULL,
+ * only priced. */
+static int soft_each(fitness_soft *f, const measurement *batch, measurement *results,
+                     size_t n, expense *out, error *err)
 {
-    fitness_soft *f = (fitness_soft *)o;
+    objective *inner = f->inner;
     expense sum = {0};
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
         expense one = {0};
         rc = put_before(f, batch[i].genome, err);
         if (rc == 0)
-            rc = f->inner->cost(f->inner, &batch[i], 1, &one, err);
+            rc = results ? inner->measure(inner, &results[i], 1, &one, err)
+                         : inner->cost(inner, &batch[i], 1, &one, err);
         add_expense(&sum, &one);
     }
     if (rc == 0)
@@ -156,23 +160,16 @@ static int soft_cost(objective *o, const measurement *batch, size_t n, expense *
     return rc;
 }
 
+static int soft_cost(objective *o, const measurement *batch, size_t n, expense *out,
+                     error *err)
+{
+    return soft_each((fitness_soft *)o, batch, NULL, n, out, err);
+}
+
 static int soft_measure(objective *o, measurement *batch, size_t n, expense *out,
                         error *err)
 {
-    fitness_soft *f = (fitness_soft *)o;
-    expense sum = {0};
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        expense one = {0};
-        rc = put_before(f, batch[i].genome, err);
-        if (rc == 0)
-            rc = f->inner->measure(f->inner, &batch[i], 1, &one, err);
-        add_expense(&sum, &one);
-    }
-    if (rc == 0)
-        *out = sum;
-    scorer_use_prefix(f->scorer, NULL, NULL);
-    return rc;
+    return soft_each((fitness_soft *)o, batch, batch, n, out, err);
 }
 
 int fitness_soft_new(objective **out, objective *inner, const experiment *e, scorer *c,

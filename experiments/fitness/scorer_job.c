@@ -174,11 +174,7 @@ static int keep_slice(job *j, const size_t *index, size_t n, error *err)
         const value *v = &j->values[index[i]];
         rc = store_memo_put(s, j->keys[index[i]], v->bytes, v->n, err);
     }
-    if (rc < 0) {
-        store_rollback(s);
-        return rc;
-    }
-    return store_commit(s, err);
+    return store_end(s, rc, err);
 }
 
 /* The rows of the next slice, which may take `allowed` seconds; 0: not even a small one

@@ -18,6 +18,13 @@ void deadline_mark(deadline *d)
     d->mark = d->clock();
 }
 
+double deadline_take(deadline *d)
+{
+    double now = d->clock(), seconds = d->ledger->seconds + now - d->mark;
+    d->mark = now;
+    return seconds;
+}
+
 void deadline_begin(deadline *d, bool hold)
 {
     d->held = hold && d->ledger->budget.seconds > 0;

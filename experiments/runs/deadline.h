@@ -21,6 +21,8 @@ void deadline_open(deadline *d, const ledger *l, double (*clock)(void));
 double deadline_elapsed(const deadline *d);
 /* The ledger knows all that has passed. */
 void deadline_mark(deadline *d);
+/* Seconds of the run so far, of which the ledger is about to be told. */
+double deadline_take(deadline *d);
 
 /* A step or a stage of the finish begins. `hold` it to the budget, if that has seconds.
  */

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deadline.h"
+#include "run_frame.h"
+
 /* A checkpoint is written so many seconds after the last one, and not before so many
  * times as long as that one took: what a kill can cost, and what writing may. */
 static const double checkpoint_seconds = 3.0, checkpoint_share = 20.0;
@@ -16,19 +19,9 @@ typedef struct runner {
     size_t steps_capacity, evaluations_capacity;
     const char *stage;
     double rate; /* that a probe tried last */
-    double mark; /* the clock when the last action was complete */
+    deadline deadline;
     double checkpoint_at, checkpoint_took;
 } runner;
-
-static double read_clock(const runner *r)
-{
-    return r->options && r->options->clock ? r->options->clock() : clock_seconds();
-}
-
-static bool interrupted(const runner *r)
-{
-    return r->options && r->options->interrupt && *r->options->interrupt;
-}
 
 static void show(void *context)
 {
@@ -40,7 +33,7 @@ static void show(void *context)
                          .so_far = &r->so_far,
                          .spent = ledger_total(&r->ledger),
                          .rate = r->rate,
-                         .seconds = r->ledger.seconds + read_clock(r) - r->mark,
+                         .seconds = deadline_elapsed(&r->deadline),
                          .tokens_per_second = ledger_pace(&r->ledger)};
     r->options->watch(r->options->context, &p);
 }
@@ -56,9 +49,7 @@ static double tick(void *context, uint64_t tokens)
 /* Time goes on the account up to now. */
 static void take_time(runner *r)
 {
-    double now = read_clock(r);
-    ledger_advance(&r->ledger, r->ledger.seconds + now - r->mark);
-    r->mark = now;
+    ledger_advance(&r->ledger, deadline_take(&r->deadline));
 }
 
 /* ---- What is written ---- */
@@ -109,7 +100,7 @@ static int write_best(runner *r, error *err)
 static int write_checkpoint(runner *r, error *err)
 {
     text state = {0};
-    double begin = read_clock(r);
+    double begin = r->deadline.clock();
     int rc = trainer_save_state(r->parts->task->trainer, &state, err);
     training_checkpoint c = {.step = trainer_steps(r->parts->task->trainer),
                              .seconds = r->ledger.seconds,
@@ -119,14 +110,14 @@ static int write_checkpoint(runner *r, error *err)
     if (rc == 0)
         rc = store_put_checkpoint(r->parts->store, r->parts->id, &c, err);
     text_free(&state);
-    r->checkpoint_at = read_clock(r);
+    r->checkpoint_at = r->deadline.clock();
     r->checkpoint_took = r->checkpoint_at - begin;
     return rc;
 }
 
 static bool checkpoint_is_due(const runner *r)
 {
-    double since = read_clock(r) - r->checkpoint_at;
+    double since = r->deadline.clock() - r->checkpoint_at;
     return since >= checkpoint_seconds && since >= checkpoint_share * r->checkpoint_took;
 }
 
@@ -139,7 +130,7 @@ static int write_facts(runner *r, error *err)
     return store_put_training(r->parts->store, r->parts->id, &r->so_far.facts, err);
 }
 
-static int write_event(runner *r, const train_event *e, error *err)
+static int put_event(runner *r, const train_event *e, error *err)
 {
     store *s = r->parts->store;
     const training_record *t = &r->so_far;
@@ -154,30 +145,19 @@ static int write_event(runner *r, const train_event *e, error *err)
     return checkpoint_is_due(r) ? write_checkpoint(r, err) : 0;
 }
 
-/* One function's writes, all or nothing. */
-static int in_transaction(runner *r,
-                          int (*write)(runner *r, const void *what, error *err),
-                          const void *what, error *err)
+static int write_event(runner *r, const train_event *e, error *err)
 {
     TRY(store_begin(r->parts->store, err));
-    int rc = write(r, what, err);
-    if (rc < 0) {
-        store_rollback(r->parts->store);
-        return rc;
-    }
-    return store_commit(r->parts->store, err);
+    return store_end(r->parts->store, put_event(r, e, err), err);
 }
 
-static int write_event_of(runner *r, const void *what, error *err)
+static int write_trained(runner *r, error *err)
 {
-    return write_event(r, what, err);
-}
-
-static int write_trained(runner *r, const void *what, error *err)
-{
-    (void)what;
-    TRY(write_best(r, err));
-    return write_checkpoint(r, err);
+    TRY(store_begin(r->parts->store, err));
+    int rc = write_best(r, err);
+    if (rc == 0)
+        rc = write_checkpoint(r, err);
+    return store_end(r->parts->store, rc, err);
 }
 
 /* ---- Doing again what is on record ---- */
@@ -245,7 +225,7 @@ static int settle(runner *r, const train_event *e, error *err)
     r->stage = e->action == TRAIN_PROBE ? "rate" : known ? "replaying" : "training";
     if (e->lr > 0) /* evaluations have none */
         r->rate = e->lr;
-    TRY(in_transaction(r, write_event_of, e, err));
+    TRY(write_event(r, e, err));
     show(r);
     return 0;
 }
@@ -256,8 +236,7 @@ static int advance(runner *r, const char **stop, error *err)
     prefix_task *t = r->parts->task;
     uint64_t tokens = 0;
     train_event event = {0};
-    if (interrupted(r))
-        return error_set(err, E_INTERRUPTED, "stopped by the user");
+    TRY(run_check_interrupt(r->options ? r->options->interrupt : NULL, err));
     train_action action = trainer_next(t->trainer, &tokens);
     *stop = end_words(trainer_ended(t->trainer));
     if (action == TRAIN_END)
@@ -284,26 +263,16 @@ static int train(runner *r, const char **stop, error *err)
 
 /* ---- The end ---- */
 
-typedef struct ending {
-    const char *reason;
-    run_status status;
-    const verdict *verdict; /* NULL: none */
-    bool checkpoint;
-} ending;
-
-static int write_end(runner *r, const void *what, error *err)
+static int write_finish(runner *r, const char *reason, const verdict *v, error *err)
 {
-    const ending *e = what;
     store *s = r->parts->store;
     uint64_t id = r->parts->id;
-    if (e->checkpoint)
-        TRY(write_checkpoint(r, err));
-    TRY(store_put_end(s, id, e->reason, r->ledger.spent, r->ledger.seconds, err));
-    if (e->verdict) {
-        TRY(store_put_verdict(s, id, e->verdict, err));
-        TRY(store_put_bare(s, id, &r->so_far, err));
-    }
-    return store_run_status(s, id, e->status, err);
+    run_ending ending = {reason, RUN_FINISHED, v};
+    TRY(store_begin(s, err));
+    int rc = run_put_ending(s, id, &r->ledger, &ending, err);
+    if (rc == 0)
+        rc = store_put_bare(s, id, &r->so_far, err);
+    return store_end(s, rc, err);
 }
 
 /* The vectors that did best on the selection split meet the final one. */
@@ -320,8 +289,7 @@ static int finish(runner *r, const char *stop, error *err)
     if (rc == 0) {
         ledger_charge(&r->ledger, FOR_FINAL, &spent);
         take_time(r);
-        ending e = {.reason = stop, .status = RUN_FINISHED, .verdict = &v};
-        rc = in_transaction(r, write_end, &e, err);
+        rc = write_finish(r, stop, &v, err);
     }
     verdict_free(&v);
     prefix_free(&best);
@@ -333,7 +301,7 @@ static int train_and_finish(runner *r, error *err)
     const char *stop = NULL;
     TRY(train(r, &stop, err));
     take_time(r);
-    TRY(in_transaction(r, write_trained, NULL, err));
+    TRY(write_trained(r, err));
     return finish(r, stop, err);
 }
 
@@ -376,7 +344,7 @@ static int open_runner(runner *r, error *err)
     }
     free(c.state);
     TRY(rc);
-    r->checkpoint_at = read_clock(r);
+    r->checkpoint_at = r->deadline.clock();
     return store_run_status(r->parts->store, r->parts->id, RUN_RUNNING, err);
 }
 
@@ -384,14 +352,20 @@ static int open_runner(runner *r, error *err)
  * from here. On a full disk this fails too: then the run reads as killed. */
 static void put_stopped(runner *r, int rc)
 {
+    store *s = r->parts->store;
+    bool interrupted = rc == E_INTERRUPTED;
     bool diverged = rc == E_NUMERIC && strcmp(r->stage, "final") != 0;
-    ending e = {.reason = rc == E_INTERRUPTED ? "interrupted"
-                          : diverged          ? "diverged"
-                                              : "failed",
-                .status = RUN_STOPPED,
-                .checkpoint = rc == E_INTERRUPTED};
+    run_ending ending = {.reason = interrupted ? "interrupted"
+                                   : diverged  ? "diverged"
+                                               : "failed",
+                         .status = RUN_STOPPED};
     take_time(r);
-    in_transaction(r, write_end, &e, NULL);
+    if (store_begin(s, NULL) < 0)
+        return;
+    int written = interrupted ? write_checkpoint(r, NULL) : 0;
+    if (written == 0)
+        written = run_put_ending(s, r->parts->id, &r->ledger, &ending, NULL);
+    store_end(s, written, NULL);
 }
 
 int prefix_loop(const prefix_parts *parts, const prefix_run_options *options, error *err)
@@ -400,7 +374,7 @@ int prefix_loop(const prefix_parts *parts, const prefix_run_options *options, er
                 .options = options,
                 .ledger.budget = parts->task->experiment->budget,
                 .stage = "training"};
-    r.mark = read_clock(&r);
+    deadline_open(&r.deadline, &r.ledger, options ? options->clock : NULL);
     if (parts->ticker)
         *parts->ticker = (ticker){tick, &r};
     int rc = open_runner(&r, err);

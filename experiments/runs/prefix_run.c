@@ -1,4 +1,4 @@
-/* Beginning, going on with and foretelling the run of a prefix. */
+/* The training of a prefix as a kind of run, and foretelling one. */
 #include "prefix_run.h"
 
 #include <math.h>
@@ -6,11 +6,7 @@
 #include <string.h>
 
 #include "prefix_loop.h"
-
-static const volatile int *interrupt_of(const prefix_run_options *options)
-{
-    return options ? options->interrupt : NULL;
-}
+#include "run_frame.h"
 
 /* ---- Looking up a run ---- */
 
@@ -86,7 +82,7 @@ int prefix_run_look_up(experiment *e, error *err)
     return rc;
 }
 
-/* ---- Beginning ---- */
+/* ---- What is recorded of it ---- */
 
 static int put_candidate(store *s, uint64_t run, const prefix_task *t, uint64_t id,
                          error *err)
@@ -133,118 +129,80 @@ static int put_facts(store *s, uint64_t run, prefix_task *t, error *err)
     return store_put_training(s, run, &f, err);
 }
 
-/* The run, what it is, and whom it compares: at once, so that a kill leaves a whole run
- * or none. */
-static int put_run(store *s, prefix_task *t, uint64_t *id, error *err)
+/* ---- Running ---- */
+
+typedef struct prefix_work {
+    run_work base; /* first, so that one pointer is both */
+    const prefix_run_options *options;
+    prefix_task task;
+} prefix_work;
+
+static prefix_task *task_of(run_work *w)
 {
-    const experiment *e = t->experiment;
-    const char *hash;
-    char *json = NULL;
-    TRY(model_hash(t->judge.model, &hash, err));
-    TRY(experiment_dump(e, &json, err));
-    int rc = store_begin(s, err);
-    if (rc == 0) {
-        rc = store_run_begin(s, e->name, e->seed, json, hash,
-                             session_describe(t->judge.session), id, err);
-        if (rc == 0)
-            rc = put_facts(s, *id, t, err);
-        for (uint64_t c = 1; rc == 0 && c <= 3; c++)
-            rc = put_candidate(s, *id, t, c, err);
-        if (rc == 0)
-            rc = store_commit(s, err);
-        else
-            store_rollback(s);
-    }
-    free(json);
-    return rc;
+    return &((prefix_work *)w)->task;
 }
 
-static int start(prefix_task *t, const char *dir, ticker *tick,
-                 const prefix_run_options *options, uint64_t *id, error *err)
+static int prefix_open(run_work *w, const judge_options *options, error *err)
 {
-    store *s = NULL;
-    TRY(prefix_task_check_budget(t, err));
-    TRY(store_open(&s, dir, true, err));
-    scorer_use_store(t->judge.scorer, s);
-    int rc = put_run(s, t, id, err);
-    if (rc == 0) {
-        prefix_parts parts = {.task = t, .store = s, .id = *id, .ticker = tick};
-        rc = prefix_loop(&parts, options, err);
-    }
-    scorer_use_store(t->judge.scorer, NULL);
-    store_close(s);
-    return rc;
+    prefix_task *t = task_of(w);
+    w->judge = &t->judge;
+    return prefix_task_open(t, w->experiment, options, err);
+}
+
+static int prefix_check(run_work *w, error *err)
+{
+    return prefix_task_check_budget(task_of(w), err);
+}
+
+/* What the training is, and the three that it compares. */
+static int prefix_record(run_work *w, store *s, uint64_t id, error *err)
+{
+    TRY(put_facts(s, id, task_of(w), err));
+    for (uint64_t c = 1; c <= 3; c++)
+        TRY(put_candidate(s, id, task_of(w), c, err));
+    return 0;
+}
+
+static int prefix_do(run_work *w, const run_place *place, error *err)
+{
+    prefix_parts parts = {.task = task_of(w),
+                          .store = place->store,
+                          .id = place->id,
+                          .ticker = place->ticker};
+    return prefix_loop(&parts, ((prefix_work *)w)->options, err);
+}
+
+static void prefix_close(run_work *w)
+{
+    prefix_task_close(task_of(w));
+}
+
+static const run_kind prefix_kind_of_run = {.trains = true,
+                                            .open = prefix_open,
+                                            .check = prefix_check,
+                                            .record = prefix_record,
+                                            .work = prefix_do,
+                                            .close = prefix_close};
+
+static prefix_work work_of(const prefix_run_options *options)
+{
+    return (prefix_work){.base = {.kind = &prefix_kind_of_run,
+                                  .interrupt = options ? options->interrupt : NULL},
+                         .options = options};
 }
 
 int prefix_run_start(const experiment *e, const char *dir,
                      const prefix_run_options *options, uint64_t *id, error *err)
 {
-    prefix_task t;
-    ticker tick = {0};
-    judge_options how = {.interrupt = interrupt_of(options), .ticker = &tick};
-    TRY(prefix_task_open(&t, e, &how, err));
-    int rc = start(&t, dir, &tick, options, id, err);
-    prefix_task_close(&t);
-    return rc;
-}
-
-/* ---- Going on ---- */
-
-static int go_on(store *s, const run_record *r, const prefix_run_options *options,
-                 error *err)
-{
-    experiment *e = NULL;
-    prefix_task t;
-    ticker tick = {0};
-    TRY(experiment_restore(&e, r->experiment, err));
-    judge_options how = {.store = s,
-                         .model_hash = r->model_hash,
-                         .backend = r->backend,
-                         .interrupt = interrupt_of(options),
-                         .ticker = &tick};
-    int rc = prefix_task_open(&t, e, &how, err);
-    if (rc == 0) {
-        prefix_parts parts = {.task = &t, .store = s, .id = r->id, .ticker = &tick};
-        rc = prefix_loop(&parts, options, err);
-        prefix_task_close(&t);
-    }
-    experiment_free(e);
-    return rc;
-}
-
-static int resume(store *s, const char *dir, uint64_t id,
-                  const prefix_run_options *options, uint64_t *done_id, error *err)
-{
-    run_record *r = NULL;
-    if (id == 0) {
-        TRY(store_run_latest(s, true, &id, err));
-        if (id == 0)
-            return error_set(err, E_ARGUMENT, "%s holds no run that is not finished",
-                             dir);
-    }
-    TRY(store_run_lock(s, id, err));
-    TRY(store_run_read(s, id, &r, err));
-    int rc = 0;
-    if (!r->training)
-        rc = error_set(err, E_ARGUMENT,
-                       "run %llu of %s is a search: go on with 'lamarck evolve --resume "
-                       "%s'",
-                       (unsigned long long)id, dir, dir);
-    else if (r->status != RUN_FINISHED)
-        rc = go_on(s, r, options, err);
-    run_record_free(r);
-    *done_id = id;
-    return rc;
+    prefix_work w = work_of(options);
+    return run_frame_start(&w.base, e, dir, id, err);
 }
 
 int prefix_run_resume(const char *dir, uint64_t id, const prefix_run_options *options,
                       uint64_t *done_id, error *err)
 {
-    store *s = NULL;
-    TRY(store_open(&s, dir, false, err));
-    int rc = resume(s, dir, id, options, done_id, err);
-    store_close(s);
-    return rc;
+    prefix_work w = work_of(options);
+    return run_frame_resume(&w.base, dir, id, done_id, err);
 }
 
 /* ---- Foretelling ---- */

@@ -1,5 +1,5 @@
-/* Starting a run, going on with one, and foretelling one: what joins an experiment, a
- * model and a store to the loop of run_loop.c. */
+/* A search as a kind of run, and foretelling one: what joins an experiment, a model and a
+ * store to the loop of run_loop.c. */
 #include "run.h"
 
 #include <stdlib.h>
@@ -8,12 +8,8 @@
 #include "../fitness/fitness_human.h"
 #include "../fitness/fitness_lm.h"
 #include "../fitness/rating_account.h"
+#include "run_frame.h"
 #include "run_loop.h"
-
-static const volatile int *interrupt_of(const run_options *options)
-{
-    return options ? options->interrupt : NULL;
-}
 
 /* ---- The probe ---- */
 
@@ -84,152 +80,93 @@ static int probe_pace(const experiment *e, const judge *j, double *pace, error *
 
 /* ---- Running ---- */
 
-/* Nobody answers where the model judges. */
-static int check_poll(const experiment *e, const run_options *options, error *err)
+typedef struct search_work {
+    run_work base; /* first, so that one pointer is both */
+    const run_options *options;
+    judge judge;
+} search_work;
+
+static double poll_seconds(const search_work *w)
 {
-    if (!options || options->poll_seconds <= 0 || experiment_asks_people(e))
+    return w->options ? w->options->poll_seconds : 0;
+}
+
+/* Nobody answers where the model judges. */
+static int check_poll(const search_work *w, error *err)
+{
+    const experiment *e = w->base.experiment;
+    if (poll_seconds(w) <= 0 || experiment_asks_people(e))
         return 0;
     return error_set(err, E_ARGUMENT,
                      "there is nothing to wait for: %s is judged by the model", e->path);
 }
 
-/* Where people judge, the objective is to know the run whose crowd it asks. */
-static int join(const experiment *e, judge *j, store *s, const char *dir, uint64_t id,
-                const run_options *options, error *err)
+static int search_open(run_work *base, const judge_options *options, error *err)
 {
-    if (!experiment_asks_people(e))
-        return 0;
-    return fitness_human_join(j->objective, s, dir, id,
-                              options ? options->poll_seconds : 0, err);
-}
-
-static int loop(const experiment *e, judge *j, store *s, uint64_t id, ticker *t,
-                const run_options *options, error *err)
-{
-    run_parts parts = {.experiment = e,
-                       .store = s,
-                       .id = id,
-                       .objective = j->objective,
-                       .proposer = j->proposer,
-                       .ticker = t};
-    return run_loop(&parts, options, err);
+    search_work *w = (search_work *)base;
+    judge_options how = *options;
+    how.people = true;
+    base->judge = &w->judge;
+    TRY(check_poll(w, err));
+    return judge_open(&w->judge, base->experiment, &how, err);
 }
 
 /* Everything that can be known to be wrong is, before the run exists and costs. */
-static int check_before(const experiment *e, judge *j, error *err)
+static int search_check(run_work *w, error *err)
 {
+    const experiment *e = w->experiment;
     double pace = 0;
     expense first = {0}, finish_most = {0};
-    TRY(fitness_lm_check_seeds(e, j->model, err));
+    TRY(fitness_lm_check_seeds(e, w->judge->model, err));
     if (e->budget.seconds > 0)
-        TRY(probe_pace(e, j, &pace, err));
-    return run_check_budget(e, j->objective, pace, &first, &finish_most, err);
+        TRY(probe_pace(e, w->judge, &pace, err));
+    return run_check_budget(e, w->judge->objective, pace, &first, &finish_most, err);
 }
 
-static int begin(const experiment *e, judge *j, store *s, uint64_t *id, error *err)
+/* Where people judge, the objective is to know the run whose crowd it asks. */
+static int search_do(run_work *base, const run_place *place, error *err)
 {
-    const char *hash;
-    char *json = NULL;
-    TRY(model_hash(j->model, &hash, err));
-    TRY(experiment_dump(e, &json, err));
-    int rc = store_run_begin(s, e->name, e->seed, json, hash,
-                             session_describe(j->session), id, err);
-    free(json);
-    return rc;
+    const search_work *w = (search_work *)base;
+    objective *o = base->judge->objective;
+    if (experiment_asks_people(base->experiment))
+        TRY(fitness_human_join(o, place->store, place->dir, place->id, poll_seconds(w),
+                               err));
+    run_parts parts = {.experiment = base->experiment,
+                       .store = place->store,
+                       .id = place->id,
+                       .objective = o,
+                       .proposer = base->judge->proposer,
+                       .ticker = place->ticker};
+    return run_loop(&parts, w->options, err);
 }
 
-static int start(const experiment *e, judge *j, const char *dir, ticker *t,
-                 const run_options *options, uint64_t *id, error *err)
+static void search_close(run_work *w)
 {
-    store *s = NULL;
-    TRY(check_before(e, j, err));
-    TRY(store_open(&s, dir, true, err));
-    scorer_use_store(j->scorer, s);
-    int rc = begin(e, j, s, id, err);
-    if (rc == 0)
-        rc = join(e, j, s, dir, *id, options, err);
-    if (rc == 0)
-        rc = loop(e, j, s, *id, t, options, err);
-    scorer_use_store(j->scorer, NULL);
-    store_close(s);
-    return rc;
+    judge_close(w->judge);
+}
+
+static const run_kind search_kind = {
+    .open = search_open, .check = search_check, .work = search_do, .close = search_close};
+
+static search_work work_of(const run_options *options)
+{
+    return (search_work){
+        .base = {.kind = &search_kind, .interrupt = options ? options->interrupt : NULL},
+        .options = options};
 }
 
 int run_start(const experiment *e, const char *dir, const run_options *options,
               uint64_t *id, error *err)
 {
-    judge j;
-    ticker t = {0};
-    judge_options how = {
-        .interrupt = interrupt_of(options), .ticker = &t, .people = true};
-    TRY(check_poll(e, options, err));
-    TRY(judge_open(&j, e, &how, err));
-    int rc = start(e, &j, dir, &t, options, id, err);
-    judge_close(&j);
-    return rc;
-}
-
-/* The numbers are remembered under the backend that the run began with, so that what was
- * measured then is found again even if this machine would round otherwise. */
-static int go_on(store *s, const char *dir, const run_record *r,
-                 const run_options *options, error *err)
-{
-    experiment *e = NULL;
-    judge j;
-    ticker t = {0};
-    TRY(experiment_restore(&e, r->experiment, err));
-    judge_options how = {.store = s,
-                         .model_hash = r->model_hash,
-                         .backend = r->backend,
-                         .interrupt = interrupt_of(options),
-                         .ticker = &t,
-                         .people = true};
-    int rc = check_poll(e, options, err);
-    if (rc == 0)
-        rc = judge_open(&j, e, &how, err);
-    if (rc == 0) {
-        rc = join(e, &j, s, dir, r->id, options, err);
-        if (rc == 0)
-            rc = loop(e, &j, s, r->id, &t, options, err);
-        judge_close(&j);
-    }
-    experiment_free(e);
-    return rc;
-}
-
-static int resume(store *s, const char *dir, uint64_t id, const run_options *options,
-                  uint64_t *done_id, error *err)
-{
-    run_record *r = NULL;
-    if (id == 0) {
-        TRY(store_run_latest(s, true, &id, err));
-        if (id == 0)
-            return error_set(err, E_ARGUMENT, "%s holds no run that is not finished",
-                             dir);
-    }
-    TRY(store_run_lock(s, id, err));
-    TRY(store_run_read(s, id, &r, err));
-    int rc = 0;
-    if (r->training)
-        rc = error_set(err, E_ARGUMENT,
-                       "run %llu of %s is the training of a prefix: go on with 'lamarck "
-                       "prefix --resume %s'",
-                       (unsigned long long)id, dir, dir);
-    else if (r->status != RUN_FINISHED)
-        rc = go_on(s, dir, r, options, err);
-    run_record_free(r);
-    *done_id = id;
-    return rc;
+    search_work w = work_of(options);
+    return run_frame_start(&w.base, e, dir, id, err);
 }
 
 int run_resume(const char *dir, uint64_t id, const run_options *options,
                uint64_t *done_id, error *err)
 {
-    store *s = NULL;
-    TRY(store_open(&s, dir, false, err));
-    int rc = resume(s, dir, id, options, done_id, err);
-    store_close(s);
-    return rc;
+    search_work w = work_of(options);
+    return run_frame_resume(&w.base, dir, id, done_id, err);
 }
 
 /* ---- Foretelling ---- */

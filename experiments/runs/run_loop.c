@@ -6,6 +6,7 @@
 
 #include "deadline.h"
 #include "finish.h"
+#include "run_frame.h"
 #include "run_record.h"
 
 /* ---- State ---- */
@@ -29,9 +30,9 @@ typedef struct runner {
     bool up;     /* the time was up while it was */
 } runner;
 
-static bool interrupted(const runner *r)
+static const volatile int *interrupt_of(const runner *r)
 {
-    return r->options && r->options->interrupt && *r->options->interrupt;
+    return r->options ? r->options->interrupt : NULL;
 }
 
 static bool in_finish(const runner *r)
@@ -92,7 +93,8 @@ static double tick(void *context, uint64_t tokens)
 /* Was it the clock that stopped the work, not the user? */
 static bool time_is_up(const runner *r, int rc)
 {
-    return rc == E_INTERRUPTED && r->deadline.held && !interrupted(r);
+    return rc == E_INTERRUPTED && r->deadline.held &&
+           run_check_interrupt(interrupt_of(r), NULL) == 0;
 }
 
 /* The search ends here, as it stands after the last complete step. */
@@ -322,8 +324,7 @@ static int search_loop(runner *r, const char **stop, error *err)
         const search_query *queries;
         size_t n = 0;
         batch b;
-        if (interrupted(r))
-            return error_set(err, E_INTERRUPTED, "stopped by the user");
+        TRY(run_check_interrupt(interrupt_of(r), err));
         *stop = "budget: seconds";
         rc = look_back(r, err);
         if (rc <= 0)
@@ -353,18 +354,9 @@ static int put_end(runner *r, const char *reason, run_status status, const verdi
                    error *err)
 {
     store *s = r->parts->store;
-    uint64_t id = r->parts->id;
+    run_ending ending = {reason, status, v};
     TRY(store_begin(s, err));
-    int rc = store_put_end(s, id, reason, r->ledger.spent, r->ledger.seconds, err);
-    if (rc == 0 && v)
-        rc = store_put_verdict(s, id, v, err);
-    if (rc == 0)
-        rc = store_run_status(s, id, status, err);
-    if (rc < 0) {
-        store_rollback(s);
-        return rc;
-    }
-    return store_commit(s, err);
+    return store_end(s, run_put_ending(s, r->parts->id, &r->ledger, &ending, err), err);
 }
 
 /* The finish did not fit into the time after all. What it computed is charged. */
@@ -386,8 +378,7 @@ static int search_and_finish(runner *r, error *err)
     int done = 0;
     if (stop)
         done = finish_run(&r->finish, r->search, &r->ledger, begin_stage, r, &v, err);
-    r->ledger.seconds = deadline_elapsed(&r->deadline);
-    deadline_mark(&r->deadline);
+    r->ledger.seconds = deadline_take(&r->deadline);
     if (time_is_up(r, done))
         return end_without_verdict(r, err);
     TRY(done);

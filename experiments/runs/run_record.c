@@ -193,11 +193,7 @@ static int write_step(recorder *r, const search *s, const history_point *h, erro
         rc = put_operators(r, s, h->step, err);
     if (rc == 0)
         rc = put_candidates(r, s, false, err);
-    if (rc < 0) {
-        store_rollback(r->store);
-        return rc;
-    }
-    return store_commit(r->store, err);
+    return store_end(r->store, rc, err);
 }
 
 int recorder_step(recorder *r, const search *s, history_point *h, error *err)

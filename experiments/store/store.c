@@ -68,19 +68,20 @@ int store_begin(store *s, error *err)
     return store_execute(s, SQL_BEGIN, "begin a transaction", err, "");
 }
 
-int store_commit(store *s, error *err)
-{
-    int rc = store_execute(s, SQL_COMMIT, "commit a transaction", err, "");
-    if (rc < 0)
-        store_rollback(s);
-    return rc;
-}
-
 void store_rollback(store *s)
 {
     /* SQLite may have rolled back by itself: after a full disk, for one. */
     if (!sqlite3_get_autocommit(s->file.db))
         store_execute(s, SQL_ROLLBACK, "roll back", NULL, "");
+}
+
+int store_end(store *s, int rc, error *err)
+{
+    if (rc == 0)
+        rc = store_execute(s, SQL_COMMIT, "commit a transaction", err, "");
+    if (rc < 0)
+        store_rollback(s);
+    return rc;
 }
 
 int store_enter(store *s, bool *opened, error *err)
@@ -91,13 +92,7 @@ int store_enter(store *s, bool *opened, error *err)
 
 int store_leave(store *s, bool opened, int rc, error *err)
 {
-    if (!opened)
-        return rc;
-    if (rc < 0) {
-        store_rollback(s);
-        return rc;
-    }
-    return store_commit(s, err);
+    return opened ? store_end(s, rc, err) : rc;
 }
 
 /* ---- Opening ---- */
@@ -140,7 +135,7 @@ static int make_schema(store *s, error *err)
              SCHEMA_VERSION);
     if (rc == 0 && old)
         rc = sql_run(&s->file, pragmas, "mark the file", err);
-    return store_leave(s, true, rc, err);
+    return store_end(s, rc, err);
 }
 
 /* mkdir -p */

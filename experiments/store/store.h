@@ -21,10 +21,10 @@ int store_open(store **out, const char *dir, bool create, error *err);
 int store_open_readonly(store **out, const char *dir, error *err);
 void store_close(store *s);
 
-/* All or nothing: everything between begin and commit. */
+/* All or nothing: everything between the two is kept if rc is 0, and else taken back.
+ * Returns rc, or why it could not be kept. */
 int store_begin(store *s, error *err);
-int store_commit(store *s, error *err);
-void store_rollback(store *s);
+int store_end(store *s, int rc, error *err);
 
 /* ---- The memo: key (hex) -> value bytes ---- */
 /* 1 found (*value new, free()), 0 not there. *foreign (NULL allowed): another run of the

@@ -83,8 +83,9 @@ void store_done(sqlite3_stmt *q);
 int store_execute(store *s, statement id, const char *doing, error *err,
                   const char *types, ...);
 
-/* Several statements as one: opens a transaction unless one is open. leave() commits or
- * rolls back what enter() opened, and returns rc or the commit's own failure. */
+/* Take back what was done since store_begin, or end a reading transaction. */
+void store_rollback(store *s);
+/* Several statements as one: store_begin and store_end, unless a transaction is open. */
 int store_enter(store *s, bool *opened, error *err);
 int store_leave(store *s, bool opened, int rc, error *err);
 

@@ -31,17 +31,51 @@ int block_line(block *b, style how, const char *line)
     return rc;
 }
 
+int block_begin(block *b, const char *name, const char *stage)
+{
+    b->screen->n_lines = 0;
+    TRY(text_add_format(&b->line, b->err, "%s: %s", name, stage));
+    return block_end_line(b, STYLE_BOLD);
+}
+
+void block_end(block *b)
+{
+    text_free(&b->line);
+}
+
+int block_end_line(block *b, style how)
+{
+    TRY(block_line(b, how, text_string(&b->line)));
+    text_clear(&b->line);
+    return 0;
+}
+
+int block_drawing(block *b, text *drawing)
+{
+    for (char *line = drawing->s, *end; line && *line; line = end + 1) {
+        end = strchr(line, '\n');
+        *end = '\0';
+        TRY(block_line(b, STYLE_PLAIN, line));
+    }
+    return 0;
+}
+
 int block_lines(block *b, const char *s, size_t most)
 {
     text lines = {0};
     int rc = terminal_wrap(&lines, s, "  ", b->terminal->width - 1, most, b->err);
-    for (char *line = lines.s, *end; rc == 0 && line && *line; line = end + 1) {
-        end = strchr(line, '\n');
-        *end = '\0';
-        rc = block_line(b, STYLE_PLAIN, line);
-    }
+    if (rc == 0)
+        rc = block_drawing(b, &lines);
     text_free(&lines);
     return rc;
+}
+
+const char *stage_words(const stage_word *all, size_t n, const char *stage)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(all[i].stage, stage) == 0)
+            return all[i].words;
+    return stage;
 }
 
 /* ---- The screen ---- */

@@ -20,18 +20,35 @@ typedef struct screen {
     char last_stage[16];
 } screen;
 
-/* A block in the making. */
+/* A block in the making. All borrowed but `line`. */
 typedef struct block {
     screen *screen;
     const terminal *terminal;
     text *out;
     error *err;
+    text line; /* put together here, see block_end_line */
 } block;
 
+/* The first line: the experiment and what is done with it. Forgets what the screen had.
+ */
+int block_begin(block *b, const char *name, const char *stage);
+/* Releases b->line, not what was made. */
+void block_end(block *b);
 /* One more line, cut to the width. */
 int block_line(block *b, style how, const char *line);
-/* The lines of a long text, at most `most`. */
+/* b->line as one more line; the next begins empty. */
+int block_end_line(block *b, style how);
+/* The lines of a drawing, which is cut up; and of a long text, indented, at most `most`.
+ */
+int block_drawing(block *b, text *drawing);
 int block_lines(block *b, const char *s, size_t most);
+
+/* What a stage of a run is called, and what is said of it. */
+typedef struct stage_word {
+    const char *stage, *words;
+} stage_word;
+/* The words of one of n stages; the stage's own name for any other. Borrowed. */
+const char *stage_words(const stage_word *all, size_t n, const char *stage);
 
 /* Is this another step or another stage? Remembers it. */
 bool screen_is_news(screen *s, size_t step, const char *stage);

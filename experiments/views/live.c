@@ -23,44 +23,33 @@ static spend spent_so_far(const run_progress *p)
 
 /* ---- The block ---- */
 
-static const char *stage_words(const char *stage)
+static const char *words_of(const char *stage)
 {
-    static const char *const words[][2] = {
+    static const stage_word all[] = {
         {"replaying", "replaying what is already paid for"},
         {"search", "searching"},
         {"selection", "the finalists meet the selection examples"},
         {"final", "seed and winner meet the final examples"},
     };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i][0], stage) == 0)
-            return words[i][1];
-    return stage;
+    return stage_words(all, sizeof all / sizeof *all, stage);
 }
 
 static int add_numbers(block *b, const run_progress *p)
 {
-    text line = {0};
     const history_point *h = p->point;
     spend spent = spent_so_far(p);
     outlook o = outlook_of_budget(&p->experiment->budget, &spent, p->seconds);
-    int rc;
-    TRY_OUT(rc, text_add_format(&line, b->err, "generation %zu   %zu candidates alive   ",
-                                h->generation, h->n_alive));
-    TRY_OUT(rc, summary_duration(&line, p->seconds, b->err));
-    TRY_OUT(rc, block_line(b, STYLE_PLAIN, line.s));
-    text_clear(&line);
-    TRY_OUT(rc, text_add_format(&line, b->err, "best %.4f ± %.4f   median %.4f", h->best,
-                                h->best_se, h->median));
-    TRY_OUT(rc, block_line(b, STYLE_GOOD, line.s));
-    text_clear(&line);
-    TRY_OUT(rc, outlook_counts(&spent, p->tokens_per_second, &line, b->err));
-    TRY_OUT(rc, block_line(b, STYLE_PLAIN, line.s));
-    text_clear(&line);
-    TRY_OUT(rc, outlook_bar(&o, p->search != NULL, b->terminal->width, &line, b->err));
-    TRY_OUT(rc, block_line(b, STYLE_PLAIN, line.s));
-out:
-    text_free(&line);
-    return rc;
+    TRY(text_add_format(&b->line, b->err, "generation %zu   %zu candidates alive   ",
+                        h->generation, h->n_alive));
+    TRY(summary_duration(&b->line, p->seconds, b->err));
+    TRY(block_end_line(b, STYLE_PLAIN));
+    TRY(text_add_format(&b->line, b->err, "best %.4f ± %.4f   median %.4f", h->best,
+                        h->best_se, h->median));
+    TRY(block_end_line(b, STYLE_GOOD));
+    TRY(outlook_counts(&spent, p->tokens_per_second, &b->line, b->err));
+    TRY(block_end_line(b, STYLE_PLAIN));
+    TRY(outlook_bar(&o, p->search != NULL, b->terminal->width, &b->line, b->err));
+    return block_end_line(b, STYLE_PLAIN);
 }
 
 /* Who is asked, and what is still missing before the step is decided. */
@@ -85,12 +74,8 @@ static int people_line(const people_state *p, text *out, error *err)
 
 static int add_people(block *b, const people_state *p)
 {
-    text line = {0};
-    int rc = people_line(p, &line, b->err);
-    if (rc == 0)
-        rc = block_line(b, p->waiting ? STYLE_BOLD : STYLE_PLAIN, line.s);
-    text_free(&line);
-    return rc;
+    TRY(people_line(p, &b->line, b->err));
+    return block_end_line(b, p->waiting ? STYLE_BOLD : STYLE_PLAIN);
 }
 
 /* The best prompt, as many lines of it as there is room for. */
@@ -105,22 +90,21 @@ static int add_prompt(block *b, const char *prompt)
     return block_lines(b, prompt, room);
 }
 
+static int add_all(block *b, const run_progress *p)
+{
+    TRY(block_begin(b, p->experiment->name, words_of(p->stage)));
+    if (p->point)
+        TRY(add_numbers(b, p));
+    if (p->people)
+        TRY(add_people(b, p->people));
+    return p->best_prompt ? add_prompt(b, p->best_prompt) : 0;
+}
+
 int live_block(screen *s, const terminal *t, const run_progress *p, text *out, error *err)
 {
-    block b = {s, t, out, err};
-    text head = {0};
-    s->n_lines = 0;
-    int rc =
-        text_add_format(&head, err, "%s: %s", p->experiment->name, stage_words(p->stage));
-    if (rc == 0)
-        rc = block_line(&b, STYLE_BOLD, head.s);
-    text_free(&head);
-    if (rc == 0 && p->point)
-        rc = add_numbers(&b, p);
-    if (rc == 0 && p->people)
-        rc = add_people(&b, p->people);
-    if (rc == 0 && p->best_prompt)
-        rc = add_prompt(&b, p->best_prompt);
+    block b = {.screen = s, .terminal = t, .out = out, .err = err};
+    int rc = add_all(&b, p);
+    block_end(&b);
     return rc;
 }
 
@@ -134,7 +118,7 @@ int live_line(const run_progress *p, text *out, error *err)
         return text_add_string(out, "\n", err);
     }
     if (!p->point)
-        return text_add_format(out, err, "%s\n", stage_words(p->stage));
+        return text_add_format(out, err, "%s\n", words_of(p->stage));
     const history_point *h = p->point;
     spend spent = spent_so_far(p);
     TRY(text_add_format(out, err, "%s generation %zu   best %.4f ± %.4f   median %.4f   ",

@@ -13,18 +13,15 @@ enum {
     MOST_CURVE_WIDTH = 80,
 };
 
-static const char *stage_words(const char *stage)
+static const char *words_of(const char *stage)
 {
-    static const char *const words[][2] = {
+    static const stage_word all[] = {
         {"replaying", "doing again what is already paid for"},
         {"rate", "looking for a learning rate"},
         {"training", "training"},
         {"final", "seed, vectors and no prompt meet the final examples"},
     };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i][0], stage) == 0)
-            return words[i][1];
-    return stage;
+    return stage_words(all, sizeof all / sizeof *all, stage);
 }
 
 /* The selection loss of the best vectors, or nothing yet. */
@@ -82,27 +79,18 @@ static int add_step(const prefix_progress *p, text *line, error *err)
 
 static int add_numbers(block *b, const prefix_progress *p)
 {
-    text line = {0};
     outlook o = look_ahead(p);
-    int rc;
-    TRY_OUT(rc, add_head(p, &line, b->err));
-    TRY_OUT(rc, block_line(b, STYLE_DIM, line.s));
-    text_clear(&line);
-    TRY_OUT(rc, add_step(p, &line, b->err));
-    TRY_OUT(rc, block_line(b, STYLE_PLAIN, line.s));
-    text_clear(&line);
-    TRY_OUT(rc, add_losses(&line, p->so_far, b->err));
-    TRY_OUT(rc, block_line(b, STYLE_GOOD, text_string(&line)));
-    text_clear(&line);
-    TRY_OUT(rc, outlook_counts(&p->spent, p->tokens_per_second, &line, b->err));
-    TRY_OUT(rc, block_line(b, STYLE_PLAIN, line.s));
-    text_clear(&line);
-    TRY_OUT(rc, outlook_bar(&o, strcmp(p->stage, "final") != 0, b->terminal->width, &line,
-                            b->err));
-    TRY_OUT(rc, block_line(b, STYLE_PLAIN, line.s));
-out:
-    text_free(&line);
-    return rc;
+    bool left = strcmp(p->stage, "final") != 0;
+    TRY(add_head(p, &b->line, b->err));
+    TRY(block_end_line(b, STYLE_DIM));
+    TRY(add_step(p, &b->line, b->err));
+    TRY(block_end_line(b, STYLE_PLAIN));
+    TRY(add_losses(&b->line, p->so_far, b->err));
+    TRY(block_end_line(b, STYLE_GOOD));
+    TRY(outlook_counts(&p->spent, p->tokens_per_second, &b->line, b->err));
+    TRY(block_end_line(b, STYLE_PLAIN));
+    TRY(outlook_bar(&o, left, b->terminal->width, &b->line, b->err));
+    return block_end_line(b, STYLE_PLAIN);
 }
 
 static int add_curve(block *b, const training_record *t)
@@ -116,11 +104,8 @@ static int add_curve(block *b, const training_record *t)
         room = height - FIXED_LINES - 1;
     int rc = curve_draw(t, width < MOST_CURVE_WIDTH ? width : MOST_CURVE_WIDTH, room,
                         &drawing, b->err);
-    for (char *line = drawing.s, *end; rc == 0 && line && *line; line = end + 1) {
-        end = strchr(line, '\n');
-        *end = '\0';
-        rc = block_line(b, STYLE_PLAIN, line);
-    }
+    if (rc == 0)
+        rc = block_drawing(b, &drawing);
     text_free(&drawing);
     return rc;
 }
@@ -128,17 +113,14 @@ static int add_curve(block *b, const training_record *t)
 int live_prefix_block(screen *s, const terminal *t, const prefix_progress *p, text *out,
                       error *err)
 {
-    block b = {s, t, out, err};
-    text head = {0};
-    s->n_lines = 0;
-    int rc =
-        text_add_format(&head, err, "%s: %s", p->experiment->name, stage_words(p->stage));
-    if (rc == 0)
-        rc = block_line(&b, STYLE_BOLD, head.s);
-    text_free(&head);
+    block b = {.screen = s, .terminal = t, .out = out, .err = err};
+    int rc = block_begin(&b, p->experiment->name, words_of(p->stage));
     if (rc == 0)
         rc = add_numbers(&b, p);
-    return rc == 0 ? add_curve(&b, p->so_far) : rc;
+    if (rc == 0)
+        rc = add_curve(&b, p->so_far);
+    block_end(&b);
+    return rc;
 }
 
 /* ---- Lines ---- */
