@@ -12,13 +12,15 @@
 #include "panel.h"
 #include "prepare.h"
 #include "rating_account.h"
+#include "surrogate.h"
 
 typedef struct fitness_human {
     objective base; /* first, so that one pointer is both */
     const experiment *experiment;
     scorer *scorer;
-    model_part *model;  /* of a mixed fitness; else NULL */
-    preparer *preparer; /* once it has joined a run in which it waits; else NULL */
+    model_part *model;    /* of a mixed fitness; else NULL */
+    surrogate *surrogate; /* chooses what people see; NULL: everything */
+    preparer *preparer;   /* once it has joined a run in which it waits; else NULL */
     size_t n_prepared;
     const volatile int *interrupt;
     people_state state;
@@ -37,11 +39,24 @@ static void human_free(objective *o)
     crowd_close(f->crowd);
     preparer_close(f->preparer);
     model_part_close(f->model);
+    surrogate_close(f->surrogate);
     free(f->has_gold);
     free(f);
 }
 
 /* ---- Prices ---- */
+
+static int price(const fitness_human *f, const outputs *o, expense *out, error *err)
+{
+    bool *charged = array_new(o->sheet.contexts.n, sizeof *charged);
+    if (!charged)
+        return error_memory(err, o->sheet.contexts.n);
+    int rc = outputs_price(f->experiment, f->scorer, o, charged, out, err);
+    if (rc == 0 && f->surrogate)
+        rc = surrogate_price(f->surrogate, o, charged, &out->tokens, err);
+    free(charged);
+    return rc;
+}
 
 static int price_all(fitness_human *f, const measurement *batch, size_t n, expense *out,
                      error *err)
@@ -49,7 +64,7 @@ static int price_all(fitness_human *f, const measurement *batch, size_t n, expen
     outputs said;
     expense scored = {0};
     TRY(outputs_new(f->experiment, f->scorer, batch, n, &said, err));
-    int rc = outputs_price(f->experiment, f->scorer, &said, out, err);
+    int rc = price(f, &said, out, err);
     out->ratings = ratings_forecast(f->experiment, &said);
     outputs_free(&said);
     if (rc == 0 && f->model)
@@ -68,43 +83,15 @@ static int human_cost(objective *o, const measurement *batch, size_t n, expense 
 
 /* ---- What people are asked ---- */
 
-/* Every cell, candidate by candidate; those that failed said nothing. */
-static int add_cells(const outputs *o, panel *p, error *err)
-{
-    const sheet_part *parts = o->sheet.parts;
-    for (size_t i = 0; i < o->n; i++)
-        for (size_t k = 0; !parts[i].failed && k < o->of[i].n; k++) {
-            size_t x = o->of[i].examples[k];
-            const char *said = o->texts[parts[i].first_pair + k];
-            const char *anchor = o->texts[parts[o->n].first_pair + o->seed_at[x]];
-            TRY(panel_add(p, i, x, said, anchor, err));
-        }
-    return 0;
-}
-
-/* From the seed's first outputs, so that there is gold before anybody is asked. */
-static int add_gold(fitness_human *f, const outputs *o, panel *p, error *err)
-{
-    const measurement *seed = &o->of[o->n];
-    size_t first = o->sheet.parts[o->n].first_pair;
-    for (size_t k = 0; k < seed->n && f->n_gold < f->experiment->people.gold; k++) {
-        size_t x = seed->examples[k];
-        int rc = f->has_gold[x] ? 0 : gold_put(p, x, o->texts[first + k], err);
-        TRY(rc);
-        f->n_gold += (size_t)rc;
-        f->has_gold[x] = true;
-    }
-    return 0;
-}
-
-static int fill_panel(fitness_human *f, const outputs *o, panel *p, error *err)
+static int fill_panel(fitness_human *f, const outputs *o, const bool *shown, panel *p,
+                      error *err)
 {
     TRY(crowd_begin(f->crowd, err));
     int rc = panel_new(p, f->experiment, f->crowd, err);
     if (rc == 0)
-        rc = add_cells(o, p, err);
+        rc = outputs_show(o, shown, p, err);
     if (rc == 0)
-        rc = add_gold(f, o, p, err);
+        rc = gold_from_seed(p, o, f->has_gold, &f->n_gold, err);
     if (rc == 0)
         return crowd_commit(f->crowd, err);
     crowd_rollback(f->crowd);
@@ -158,7 +145,8 @@ static int update_state(fitness_human *f, size_t missing, bool waiting, error *e
                         .raters = c.raters,
                         .excluded = c.excluded,
                         .prepared = f->n_prepared,
-                        .cents = (double)c.ratings * f->experiment->people.cents};
+                        .cents = (double)c.ratings * f->experiment->people.cents,
+                        .surrogate = s->surrogate};
     notify(f);
     return 0;
 }
@@ -310,6 +298,8 @@ static int decide(fitness_human *f, panel *p, double *scores, error *err)
     if (rc <= 0)
         return rc;
     TRY(panel_scores(p, scores, err));
+    if (f->surrogate)
+        TRY(surrogate_witness(f->surrogate, f->crowd, p, err));
     TRY(crowd_count(f->crowd, &c, err));
     scores[p->n_cells] = (double)rating_account_charge(&f->account, c.ratings);
     TRY(store_memo_put(f->store, key, scores, (p->n_cells + 1) * sizeof *scores, err));
@@ -320,11 +310,12 @@ static int decide(fitness_human *f, panel *p, double *scores, error *err)
 
 /* ---- Measuring ---- */
 
-static void fill(const fitness_human *f, const outputs *o, const double *scores,
-                 measurement *batch, bool decided)
+/* Of cells that people were not shown, the scores are in the choice. */
+static void fill(const fitness_human *f, const outputs *o, const surrogate_choice *c,
+                 const double *scores, measurement *batch, bool decided)
 {
     const fitness_options *how = &f->experiment->fitness;
-    for (size_t i = 0, at = 0; i < o->n; i++) {
+    for (size_t i = 0, at = 0, cell = 0; i < o->n; i++) {
         const sheet_part *part = &o->sheet.parts[i];
         measurement *m = &batch[i];
         m->penalty = how->length_weight * (double)part->prompt_tokens;
@@ -333,23 +324,28 @@ static void fill(const fitness_human *f, const outputs *o, const double *scores,
                     : decided    ? FITNESS_DONE
                                  : FITNESS_PENDING;
         memcpy(m->reason, part->reason, sizeof m->reason);
-        for (size_t k = 0; m->status == FITNESS_DONE && k < m->n; k++)
-            m->scores[k] = scores[at++];
+        for (size_t k = 0; m->status == FITNESS_DONE && k < m->n; k++, cell++)
+            m->scores[k] = c->n && !c->shown[cell] ? c->scores[cell] : scores[at++];
     }
 }
 
 static int judge_outputs(fitness_human *f, const outputs *o, measurement *batch,
-                         error *err)
+                         expense *spent, error *err)
 {
     panel p = {0};
     double *scores = NULL;
-    int rc = fill_panel(f, o, &p, err);
+    surrogate_choice c = {0};
+    int rc = f->surrogate ? surrogate_choose(f->surrogate, o, &c, spent, err) : 0;
+    if (rc == 0)
+        rc = fill_panel(f, o, c.shown, &p, err);
     if (rc == 0 && !(scores = array_new(p.n_cells + 1, sizeof *scores)))
         rc = error_memory(err, p.n_cells * sizeof *scores);
     if (rc == 0)
         rc = decide(f, &p, scores, err);
     if (rc >= 0)
-        fill(f, o, scores, batch, rc == 1);
+        fill(f, o, &c, scores, batch, rc == 1);
+    if (rc == 1 && f->surrogate)
+        rc = surrogate_learn(f->surrogate, &p, scores, err);
     free(scores);
     panel_free(&p);
     return rc < 0 ? rc : 0;
@@ -371,7 +367,7 @@ static int measure_people(fitness_human *f, measurement *batch, size_t n, expens
     if (rc == 0 && f->preparer)
         preparer_turn(f->preparer, said.of, n);
     if (rc == 0)
-        rc = judge_outputs(f, &said, batch, err);
+        rc = judge_outputs(f, &said, batch, spent, err);
     if (f->preparer)
         preparer_turn(f->preparer, NULL, 0);
     outputs_free(&said);
@@ -447,7 +443,7 @@ static int human_measure(objective *o, measurement *batch, size_t n, expense *ou
 /* ---- Life ---- */
 
 int fitness_human_new(objective **out, const experiment *e, scorer *c,
-                      const volatile int *interrupt, error *err)
+                      const scorer_options *how, error *err)
 {
     fitness_human *f = calloc(1, sizeof *f);
     if (!f)
@@ -460,12 +456,16 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
                           .people = &f->state};
     f->experiment = e;
     f->scorer = c;
-    f->interrupt = interrupt;
+    f->interrupt = how->interrupt;
     f->state.simulated = e->people.simulated;
     f->has_gold = array_new(e->data->n, sizeof *f->has_gold);
     int rc = f->has_gold ? 0 : error_memory(err, e->data->n);
     if (rc == 0 && e->fitness.kind == FITNESS_MIXED)
         rc = model_part_open(&f->model, e, c, err);
+    if (rc == 0 && e->people.surrogate.on)
+        rc = surrogate_open(&f->surrogate, e, c, how, err);
+    if (rc == 0 && f->surrogate)
+        f->state.surrogate = surrogate_state(f->surrogate);
     if (rc < 0)
         human_free(&f->base);
     else
@@ -493,6 +493,8 @@ int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
     TRY(rc);
     f->store = s;
     f->run = id;
+    if (f->surrogate)
+        surrogate_join(f->surrogate, s, id);
     f->poll_seconds =
         poll_seconds > 0 ? poll_seconds : f->experiment->people.poll_seconds;
     if (f->poll_seconds > 0 && !f->experiment->people.simulated)

@@ -14,9 +14,9 @@
 #include "scorer.h"
 
 /* For an experiment that asks people. Both are borrowed for the objective's life. Only
- * costs can be asked before fitness_human_join. `interrupt` as in scorer_options. */
+ * costs can be asked before fitness_human_join. `how`: of a scorer beside `c`. */
 int fitness_human_new(objective **out, const experiment *e, scorer *c,
-                      const volatile int *interrupt, error *err);
+                      const scorer_options *how, error *err);
 
 /* Take part in run `id` of `dir`, whose store is `s` (borrowed, as dir is not): opens its
  * crowd, and gives it the experiment's rules if nothing was asked yet. It looks for

@@ -5,6 +5,7 @@
 #define LAMARCK_EXPERIMENTS_FITNESS_OBJECTIVE_H
 
 #include "../../evolve/search.h"
+#include "../store/surrogate_record.h"
 
 /* One candidate on some examples (indices into the data set). */
 typedef struct measurement {
@@ -48,6 +49,7 @@ typedef struct people_state {
     size_t taken;    /* ratings of those that this run is charged with, or will be */
     size_t prepared; /* outputs that the model generated while people thought */
     double cents;    /* spent: ratings times what one costs */
+    const surrogate_record *surrogate; /* NULL: none chooses what people see */
 } people_state;
 
 typedef struct objective objective;

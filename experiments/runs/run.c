@@ -190,9 +190,9 @@ static void foretell(const experiment *e, double pace, const expense *first,
     double both = (double)(first->tokens + last->tokens);
     uint64_t evaluations = first->evaluations + last->evaluations;
     double per_evaluation = evaluations ? both / (double)evaluations : 0;
-    uint64_t ratings = first->ratings + last->ratings;
+    uint64_t n_ratings = first->ratings + last->ratings;
     double tokens = token_limit(&e->budget, per_evaluation,
-                                ratings ? both / (double)ratings : 0, pace);
+                                n_ratings ? both / (double)n_ratings : 0, pace);
     *out = (run_estimate){
         .tokens = (uint64_t)tokens,
         .evaluations = per_evaluation > 0 ? (uint64_t)(tokens / per_evaluation) : 0,
