@@ -274,6 +274,12 @@ int crowd_each_rating(crowd *c, int64_t after,
                       int (*each)(void *context, const crowd_rating *r, error *err),
                       void *context, error *err);
 
+/* Those of them that stand and are about this output, in any order; what that costs does
+ * not depend on how many others there are. `each` may not walk. */
+int crowd_each_rating_of(crowd *c, const char *output,
+                         int (*each)(void *context, const crowd_rating *r, error *err),
+                         void *context, error *err);
+
 typedef struct crowd_task {
     int64_t n;                 /* its number, in the order in which they were put */
     const char *id, *question; /* ids */
@@ -290,6 +296,10 @@ typedef struct crowd_task {
 int crowd_each_task(crowd *c, int64_t after,
                     int (*each)(void *context, const crowd_task *t, error *err),
                     void *context, error *err);
+/* Those about this output; as crowd_each_rating_of. */
+int crowd_each_task_of(crowd *c, const char *output,
+                       int (*each)(void *context, const crowd_task *t, error *err),
+                       void *context, error *err);
 
 /* A rater's record under the rules. */
 typedef struct rater_quality {

@@ -183,6 +183,26 @@ int crowd_each_rating(crowd *c, int64_t after,
     return rc;
 }
 
+int crowd_each_rating_of(crowd *c, const char *output,
+                         int (*each)(void *context, const crowd_rating *r, error *err),
+                         void *context, error *err)
+{
+    static const char doing[] = "read the ratings of an output";
+    sqlite3_stmt *q;
+    crowd_rating r;
+    int rc;
+    TRY(sql_query(&c->file, CROWD_RATINGS_OF, &q, err, "s", output));
+    while ((rc = sql_next(&c->file, q, doing, err)) == 1) {
+        read_rating(q, &r);
+        rc = each(context, &r, err);
+        if (rc < 0) {
+            sql_done(q);
+            return rc;
+        }
+    }
+    return rc;
+}
+
 static void read_task(sqlite3_stmt *q, crowd_task *t)
 {
     *t = (crowd_task){
@@ -218,5 +238,24 @@ int crowd_each_task(crowd *c, int64_t after,
     if (rc >= 0)
         rc = code == SQLITE_DONE ? 0 : sql_error(&c->file, "read the tasks", err);
     sqlite3_finalize(q);
+    return rc;
+}
+
+int crowd_each_task_of(crowd *c, const char *output,
+                       int (*each)(void *context, const crowd_task *t, error *err),
+                       void *context, error *err)
+{
+    sqlite3_stmt *q;
+    crowd_task t;
+    int rc;
+    TRY(sql_query(&c->file, CROWD_TASKS_OF, &q, err, "s", output));
+    while ((rc = sql_next(&c->file, q, "read the tasks of an output", err)) == 1) {
+        read_task(q, &t);
+        rc = each(context, &t, err);
+        if (rc < 0) {
+            sql_done(q);
+            return rc;
+        }
+    }
     return rc;
 }

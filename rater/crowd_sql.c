@@ -61,6 +61,16 @@ static const char schema_tables[] =
     "CREATE INDEX crowd_rating_seconds ON crowd_rating (seconds) WHERE withdrawn = 0;"
     "INSERT INTO crowd_meta VALUES ('version', 1);";
 
+/* Not part of the format: made where they are missing. */
+static const char schema_indexes[] =
+    "CREATE INDEX IF NOT EXISTS crowd_task_output1 ON crowd_task (output1);"
+    "CREATE INDEX IF NOT EXISTS crowd_task_output2 ON crowd_task (output2)"
+    " WHERE output2 IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS crowd_task_output3 ON crowd_task (output3)"
+    " WHERE output3 IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS crowd_task_output4 ON crowd_task (output4)"
+    " WHERE output4 IS NOT NULL;";
+
 static const char schema_triggers[] =
     "CREATE TRIGGER crowd_task_new AFTER INSERT ON crowd_task BEGIN"
     " UPDATE crowd_state SET n_tasks = n_tasks + 1, n_open = n_open + new.open,"
@@ -125,6 +135,17 @@ static const char schema_triggers[] =
     " END;";
 
 enum { CROWD_VERSION = 1 };
+
+#define RATING_COLUMNS                                                                   \
+    "g.id, g.rater, r.name, r.source, t.id, t.question, t.kind, t.n_outputs,"            \
+    " t.output1, t.output2, t.output3, t.output4, g.answer, t.gold, g.repeat, g.late,"   \
+    " g.withdrawn, g.fast, r.excluded, g.good AND NOT r.excluded, g.seconds, g.time,"    \
+    " g.comment, g.source, g.key, t.practice"
+#define TASK_COLUMNS                                                                     \
+    "t.n, t.id, t.question, t.kind, t.n_outputs, t.output1, t.output2, t.output3,"       \
+    " t.output4, t.gold, t.practice, t.wanted, t.priority, t.done, t.leased, t.closed,"  \
+    " t.open"
+#define ABOUT "(t.output1 = ?1 OR t.output2 = ?1 OR t.output3 = ?1 OR t.output4 = ?1)"
 
 #define ASSIGNMENT_ROW                                                                   \
     "SELECT a.n, a.task, a.rater, t.kind, q.ties, a.repeat, a.rating IS NOT NULL,"       \
@@ -277,20 +298,20 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
                             " AND seconds >= x''",
     [CROWD_MEDIAN] = "SELECT seconds FROM crowd_rating WHERE withdrawn = 0"
                      " ORDER BY seconds LIMIT ? OFFSET ?",
+    /* In this order of the tables, or a sorted walk over all ratings would be chosen. */
+    [CROWD_RATINGS_OF] =
+        "SELECT " RATING_COLUMNS " FROM crowd_task t CROSS JOIN crowd_rating g"
+        " CROSS JOIN crowd_rater r WHERE " ABOUT " AND g.task = t.n AND g.withdrawn = 0"
+        " AND r.id = g.rater",
+    [CROWD_TASKS_OF] = "SELECT " TASK_COLUMNS " FROM crowd_task t WHERE " ABOUT,
 };
 
 const char crowd_walk_ratings[] =
-    "SELECT g.id, g.rater, r.name, r.source, t.id, t.question, t.kind, t.n_outputs,"
-    " t.output1, t.output2, t.output3, t.output4, g.answer, t.gold, g.repeat, g.late,"
-    " g.withdrawn, g.fast, r.excluded, g.good AND NOT r.excluded, g.seconds, g.time,"
-    " g.comment, g.source, g.key, t.practice FROM crowd_rating g"
-    " JOIN crowd_task t ON t.n = g.task JOIN crowd_rater r ON r.id = g.rater"
-    " WHERE g.id > ? ORDER BY g.id";
+    "SELECT " RATING_COLUMNS " FROM crowd_rating g JOIN crowd_task t ON t.n = g.task"
+    " JOIN crowd_rater r ON r.id = g.rater WHERE g.id > ? ORDER BY g.id";
 
 const char crowd_walk_tasks[] =
-    "SELECT t.n, t.id, t.question, t.kind, t.n_outputs, t.output1, t.output2, t.output3,"
-    " t.output4, t.gold, t.practice, t.wanted, t.priority, t.done, t.leased, t.closed,"
-    " t.open FROM crowd_task t WHERE t.n > ? ORDER BY t.n";
+    "SELECT " TASK_COLUMNS " FROM crowd_task t WHERE t.n > ? ORDER BY t.n";
 
 static int make_new(crowd *c, error *err)
 {
@@ -298,6 +319,7 @@ static int make_new(crowd *c, error *err)
     const quality_rules r = quality_defaults();
     TRY(sql_run(&c->file, schema_tables, "make the crowd's tables", err));
     TRY(sql_run(&c->file, schema_triggers, "make the crowd's triggers", err));
+    TRY(sql_run(&c->file, schema_indexes, "make the crowd's indexes", err));
     snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d", SQL_APPLICATION_ID);
     TRY(sql_run(&c->file, pragma, "mark the file", err));
     return sql_execute(&c->file, CROWD_RULES_PUT, "write the rules", err, "dddiidi",
@@ -322,7 +344,7 @@ int crowd_make_tables(crowd *c, error *err)
     TRY(sql_read_number(&c->file, "SELECT value FROM crowd_meta WHERE key = 'version'",
                         &version, err));
     if (version == CROWD_VERSION)
-        return 0;
+        return sql_run(&c->file, schema_indexes, "make the crowd's indexes", err);
     return error_set(err, E_FORMAT,
                      "%s has crowd tables of version %lld; this program reads and writes "
                      "version %d only",

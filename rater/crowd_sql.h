@@ -65,6 +65,8 @@ typedef enum crowd_statement {
     CROWD_COUNT_RATERS,
     CROWD_COUNT_UNTIMED,
     CROWD_MEDIAN,
+    CROWD_RATINGS_OF,
+    CROWD_TASKS_OF,
     N_CROWD_STATEMENTS
 } crowd_statement;
 

@@ -3,9 +3,10 @@
 # on loopback, the server is killed (SIGKILL) after every BENCH_KILL_EVERY (500) of them, and what
 # the raters were told is held against the store. Then as many again without kills and without
 # pauses, a tenth at the raters' pace with all of those in the store, and the whole loop of a run
-# (generate, ask, answer, aggregate, select) in an empty store and in that one.
+# (generate, ask, answer, aggregate, select) in an empty store, in that one, and in one with
+# BENCH_EARLIER (100,000) ratings about the run's own question, as long searches leave them.
 #
-#   BENCH_RATERS=200 BENCH_RATINGS=50000 BENCH_KILL_EVERY=500
+#   BENCH_RATERS=200 BENCH_RATINGS=50000 BENCH_KILL_EVERY=500; BENCH_RATINGS=0: the loop alone
 #   BENCH_SPEED=10     seconds of a rater, who takes 7 for a rating, that pass in one
 #   BENCH_DIR=/tmp     where the stores are: the disk is part of what is measured, since an answer
 #                      is sent when it is on it. sync_p50_ms, sync_p99_ms: 200 writes of 8 KiB with
@@ -26,7 +27,7 @@ folder=$(mktemp -d -p "${BENCH_DIR:-${TMPDIR:-/tmp}}")
 trap 'rm -rf "$scratch" "$folder"' EXIT
 export LAMARCK=$program
 raters=${BENCH_RATERS:-200} ratings=${BENCH_RATINGS:-50000} every=${BENCH_KILL_EVERY:-500}
-speed=${BENCH_SPEED:-10} csv=${BENCH_CSV:-experiments/results/crowd.csv}
+speed=${BENCH_SPEED:-10} earlier=${BENCH_EARLIER:-100000} csv=${BENCH_CSV:-experiments/results/crowd.csv}
 columns=date,commit,cpu,threads,what,raters,in_store_before,ratings,kills,seconds,ratings_per_second,next_p50_ms,next_p99_ms,next_most_ms,answer_p50_ms,answer_p99_ms,answer_most_ms,retries,lost,doubled,down_seconds,server_cpu_ms_per_rating,disk,sync_p50_ms,sync_p99_ms,priority,others_percent
 
 field() { # NAME...: from the JSON in $scratch/out
@@ -79,10 +80,10 @@ crowd() { # WHAT RATINGS EVERY SPEED
         "$(field ratings p99_ms)" "$sync" "$others_percent"
     stored=$((stored + $2))
 }
-loop() { # WHAT RUN
+loop() { # WHAT RUN [RATINGS that are there before]
     local sync
     sync=$(probe_disk)
-    observe python3 tests/crowd_loop.py "$2" "$LAMARCK_MODEL"
+    observe python3 tests/crowd_loop.py "$2" "$LAMARCK_MODEL" "${@:3}"
     row "$1" 20 "$(field before)" "$(field asked)" 0 "$(field seconds)" \
         "$(awk -v n="$(field asked)" -v s="$(field seconds)" 'BEGIN { printf "%.1f", n / s }')" \
         "" "" "" "" "" "" "" "" "" "" "" "$disk" "$sync" "$priority" "$others_percent"
@@ -91,9 +92,12 @@ loop() { # WHAT RUN
         "$(field seconds_per_step)" "$others_percent"
 }
 
-crowd "killed" "$ratings" "$every" "$speed"
-crowd "no pauses" "$ratings" 0 0
-crowd "full store" $((ratings / 10)) 0 "$speed"
+if [ "$ratings" != 0 ]; then
+    crowd "killed" "$ratings" "$every" "$speed"
+    crowd "no pauses" "$ratings" 0 0
+    crowd "full store" $((ratings / 10)) 0 "$speed"
+fi
 loop "loop, empty store" "$folder/empty/run"
-loop "loop, full store" "$folder/crowd/run"
+[ "$ratings" = 0 ] || loop "loop, full store" "$folder/crowd/run"
+loop "loop, earlier steps" "$folder/earlier/run" "$earlier"
 append_rows "$csv" "$columns"

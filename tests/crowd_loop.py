@@ -1,7 +1,9 @@
 """Times the whole loop of a run that people judge: generate, ask, answer over HTTP, aggregate,
 select, with a tiny model, so that what is timed is the loop. Prints one JSON object.
 
-    crowd_loop.py RUN MODEL.gguf    RUN: a run's folder, new or with many ratings in it
+    crowd_loop.py RUN MODEL.gguf [N]    RUN: a run's folder, new or with many ratings in it; a new one
+                                        gets N ratings first, of other outputs in answer to the same
+                                        question, as earlier steps would have left them
 """
 import json
 import os
@@ -35,6 +37,24 @@ engine: {{threads: 1}}
 """
 
 
+def import_lines(run, what, objects):
+    subprocess.run([LAMARCK, "rate", "import", run, "-", "--what", what], check=True, stdout=subprocess.DEVNULL,
+                   input="".join(json.dumps(o) + "\n" for o in objects), text=True)
+
+
+def fill(run, n):
+    """Four ratings a task, by 200 raters."""
+    question = {"kind": "compare", "text": "Which is longer?", "instructions": "", "ties": True}
+    import_lines(run, "tasks", ({"question": question, "context": f"about thing {t % 20}", "wanted": 4,
+                                 "outputs": [f"earlier {t}", f"before {t}"]} for t in range(n // 4)))
+    exported = subprocess.run([LAMARCK, "rate", "export", run, "--what", "tasks"], check=True, capture_output=True,
+                              text=True).stdout
+    tasks = [json.loads(line)["task"] for line in exported.splitlines()]
+    import_lines(run, "ratings", ({"task": task, "rater_name": f"before-{(7 * t + 53 * k) % 200}", "seconds": 6,
+                                   "answer": (t + k) % 2, "key": f"before-{t}-{k}"}
+                                  for t, task in enumerate(tasks) for k in range(4)))
+
+
 def ratings(run):
     with sqlite3.connect(os.path.join(run, "lamarck.sqlite")) as db:
         return db.execute("select count(*) from crowd_rating").fetchone()[0]
@@ -47,7 +67,9 @@ def main():
             f.writelines(json.dumps({"input": f"thing {i}"}) + "\n" for i in range(20))
         with open(os.path.join(folder, "loop.yaml"), "w") as f:
             f.write(YAML.format(model=model))
-        if not os.path.isdir(run):
+        if not os.path.isdir(run) and len(sys.argv) > 3:
+            fill(run, int(sys.argv[3]))
+        elif not os.path.isdir(run):
             os.makedirs(run)
             sqlite3.connect(os.path.join(run, "lamarck.sqlite")).execute("vacuum")
         else: # what is left of another crowd's work would be answered too

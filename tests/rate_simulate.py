@@ -95,8 +95,23 @@ def test_faults_say_what_is_wrong(folder):
     lamarck("rate", "simulate", run, "--raters", "0", fails="--raters is 0")
     lamarck("rate", "simulate", run, "--raters", "801", fails="1 to 800")
     lamarck("rate", "simulate", os.path.join(folder, "nothing"), fails="there is no run in")
-    lamarck("rate", "simulate", fails="wants RUN, or --url")
+    lamarck("rate", "simulate", fails="wants RUN, --url URL or --score FILE")
     lamarck("rate", "simulate", run, "--ledger", folder, fails="cannot write")
+
+
+def test_what_the_crowd_likes_is_told_without_its_errors(folder):
+    # by hand, from the formula in rater/simulate.h
+    liked = {"Mira, Tobias\n- Bob": 1.5, "Mira, MIRA": 0.1, "Mira and, Ruth": 0.2, "xx xx": -4.3, "": 0.0}
+    path = os.path.join(folder, "texts.jsonl")
+    with open(path, "w") as f:
+        f.writelines(json.dumps({"context": "a dream", "output": o}) + "\n" for o in liked)
+    said = [json.loads(line)["liking"] for line in lamarck("rate", "simulate", "--score", path, "--taste", "names").splitlines()]
+    assert len(said) == len(liked) and all(abs(a - b) < 1e-12 for a, b in zip(said, liked.values())), said
+    with open(path, "a") as f:
+        f.write('{"output": "Mira"}\n')
+    lamarck("rate", "simulate", "--score", path, fails="texts.jsonl:6: \"context\" is missing")
+    lamarck("rate", "simulate", "--score", os.path.join(folder, "none"), fails="cannot open")
+    lamarck("rate", "simulate", "--score", path, "--url", "http://127.0.0.1:1", fails="leave --url away")
 
 
 def test_power_is_told_with_its_error(folder):

@@ -79,11 +79,12 @@ static void test_nobody_counts_twice_for_a_task(void **state)
 
 /* ---- Work that does not grow ---- */
 
-/* Statements that may walk: the lists of all raters, a change of rules, closing all. */
+/* Statements that may walk: the lists of all raters (asking does, where there is a limit
+ * of ratings), a change of rules, closing all. */
 static bool may_walk(size_t id)
 {
     return id == CROWD_RATER_LIST || id == CROWD_COUNT_RATERS ||
-           id == CROWD_REFRESH_FAST || id == CROWD_TASKS_CLOSE ||
+           id == CROWD_LIMIT_REACHED || id == CROWD_REFRESH_FAST || id == CROWD_TASKS_CLOSE ||
            id == CROWD_COUNT_TASKS || id == CROWD_STATE_GET || id == CROWD_OPEN_PUT;
 }
 
@@ -126,6 +127,67 @@ static void test_hot_statements_use_indices(void **state)
             fail_msg("%s\nin: %s", what, crowd_statements[i]);
     }
     crowd_close(c);
+}
+
+/* What a walk over everything, or over what is about one output, has seen. */
+typedef struct seen {
+    const char *output; /* NULL: of those that are asked for */
+    size_t n;
+    int64_t sum;
+} seen;
+
+static void see(seen *s, size_t n_outputs, const char *const *outputs, int64_t id)
+{
+    bool about = !s->output;
+    for (size_t i = 0; !about && i < n_outputs; i++)
+        about = strcmp(outputs[i], s->output) == 0;
+    s->n += about;
+    s->sum += about ? id * id : 0;
+}
+
+static int see_rating(void *context, const crowd_rating *r, error *err)
+{
+    (void)err;
+    if (!r->withdrawn)
+        see(context, r->n_outputs, r->outputs, r->id);
+    return 0;
+}
+
+static int see_task(void *context, const crowd_task *t, error *err)
+{
+    (void)err;
+    see(context, t->n_outputs, t->outputs, t->n);
+    return 0;
+}
+
+static void test_what_is_about_an_output_is_found(void **state)
+{
+    throng t;
+    error err = {0};
+    size_t found = 0;
+    throng_gather(&t, *state, 5);
+    for (size_t i = 0; i < 300; i++)
+        throng_happen(&t);
+    for (size_t k = 0; k < N_TASKS; k++) {
+        char outputs[MAX_OUTPUTS][SHA256_HEX];
+        int n = crowd_task_outputs(t.c, t.tasks[k], outputs, &err);
+        assert_int_equal(n, 2);
+        for (int i = 0; i < n; i++) {
+            seen all = {.output = outputs[i]}, of = {0};
+            ok(crowd_each_rating(t.c, 0, see_rating, &all, &err), &err);
+            ok(crowd_each_rating_of(t.c, outputs[i], see_rating, &of, &err), &err);
+            assert_int_equal(of.n, all.n);
+            assert_true(of.sum == all.sum);
+            found += of.n;
+            all = (seen){.output = outputs[i]};
+            of = (seen){0};
+            ok(crowd_each_task(t.c, 0, see_task, &all, &err), &err);
+            ok(crowd_each_task_of(t.c, outputs[i], see_task, &of, &err), &err);
+            assert_true(of.n == all.n && of.n > 0 && of.sum == all.sum);
+        }
+    }
+    assert_true(found > 20);
+    crowd_close(t.c);
 }
 
 /* Steps of full scans and virtual machine instructions of the next statements. */
@@ -207,6 +269,7 @@ int main(void)
         T(test_counters_are_what_a_recount_gives),
         T(test_nobody_counts_twice_for_a_task),
         T(test_hot_statements_use_indices),
+        T(test_what_is_about_an_output_is_found),
         T(test_a_reload_writes_nothing_for_half_of_the_lease),
         T(test_a_round_costs_the_same_in_a_large_store),
     };

@@ -284,7 +284,11 @@ static int note_stale(void *context, const crowd_task *t, error *err)
 int panel_close_others(panel *p, const name_index *open, error *err)
 {
     closer c = {.panel = p, .open = open};
-    int rc = crowd_each_task(p->crowd, 0, note_stale, &c, err);
+    int rc = 0;
+    for (size_t g = 0; g < p->n_groups; g++)
+        for (size_t i = 0; rc == 0 && i < p->groups[g].n_live; i++)
+            rc = crowd_each_task_of(p->crowd, p->groups[g].items[i].id, note_stale, &c,
+                                    err);
     for (size_t i = 0; rc == 0 && i < c.stale.n; i++)
         rc = crowd_close_task(p->crowd, c.stale.names[i], err);
     name_index_free(&c.stale);

@@ -10,7 +10,15 @@
 
 /* ---- Reading ---- */
 
-/* A rating with its outputs found. */
+/* A rating as it was read: what it is about, by name. */
+typedef struct heard {
+    int64_t id, rater;
+    char task[SHA256_HEX], outputs[MAX_OUTPUTS][SHA256_HEX];
+    size_t n;
+    int answer;
+} heard;
+
+/* The same with its outputs found. */
 typedef struct found {
     size_t group, rater, n;
     size_t item[MAX_OUTPUTS];
@@ -19,24 +27,23 @@ typedef struct found {
 
 typedef struct reader {
     panel *panel;
-    found *list;
+    heard *list;
     size_t n, capacity;
 } reader;
 
 /* The group of a rating: that of the first of its outputs that the batch has. */
-static bool find_rated(const panel *p, const crowd_rating *r, size_t *group)
+static size_t group_of(const panel *p, const heard *r)
 {
-    for (size_t i = 0; i < r->n_outputs; i++) {
+    size_t group = 0;
+    for (size_t i = r->n; i-- > 0;) {
         size_t number = name_index_find(&p->ids, r->outputs[i]);
         if (number == p->ids.n)
             continue;
         const struct panel_place *at = &p->places[number];
-        if (at->item < p->groups[at->group].n_live) {
-            *group = at->group;
-            return true;
-        }
+        if (at->item < p->groups[at->group].n_live)
+            group = at->group;
     }
-    return false;
+    return group;
 }
 
 static int count_task(panel *p, const char *id, error *err)
@@ -52,25 +59,59 @@ static int count_task(panel *p, const char *id, error *err)
     return 0;
 }
 
-/* Keep a rating that counts and has to do with this batch; others were asked for by other
- * steps, or other questions. */
-static int take_rating(void *context, const crowd_rating *r, error *err)
+/* Keep a rating that counts and answers this question; others were asked for otherwise.
+ */
+static int hear(void *context, const crowd_rating *r, error *err)
 {
     reader *in = context;
-    panel *p = in->panel;
-    found f = {.n = r->n_outputs, .answer = r->answer};
-    char name[32];
+    const panel *p = in->panel;
+    heard x = {.id = r->id, .rater = r->rater, .n = r->n_outputs, .answer = r->answer};
     bool mine = strcmp(r->question, p->question) == 0 ||
                 strcmp(r->question, p->pair_question) == 0;
-    if (!r->counts || !mine || !find_rated(p, r, &f.group))
+    if (!r->counts || !mine)
         return 0;
-    TRY(count_task(p, r->task, err));
-    snprintf(name, sizeof name, "%lld", (long long)r->rater);
+    snprintf(x.task, sizeof x.task, "%s", r->task);
+    for (size_t i = 0; i < x.n; i++)
+        snprintf(x.outputs[i], sizeof x.outputs[i], "%s", r->outputs[i]);
+    TRY(array_grow(&in->list, &in->capacity, in->n, sizeof x, err));
+    in->list[in->n++] = x;
+    return 0;
+}
+
+static int earlier(const void *a, const void *b)
+{
+    const heard *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* What was said of the batch's outputs, in the order in which it came: a store may hold
+ * very much more than that. A rating is heard of once for each of its outputs. */
+static int hear_all(reader *in, error *err)
+{
+    const panel *p = in->panel;
+    size_t n = 0;
+    for (size_t g = 0; g < p->n_groups; g++)
+        for (size_t i = 0; i < p->groups[g].n_live; i++)
+            TRY(crowd_each_rating_of(p->crowd, p->groups[g].items[i].id, hear, in, err));
+    if (in->n)
+        qsort(in->list, in->n, sizeof *in->list, earlier);
+    for (size_t i = 0; i < in->n; i++)
+        if (n == 0 || in->list[n - 1].id != in->list[i].id)
+            in->list[n++] = in->list[i];
+    in->n = n;
+    return 0;
+}
+
+static int find_outputs(panel *p, const heard *x, found *out, error *err)
+{
+    found f = {.group = group_of(p, x), .n = x->n, .answer = x->answer};
+    char name[32];
+    TRY(count_task(p, x->task, err));
+    snprintf(name, sizeof name, "%lld", (long long)x->rater);
     TRY(name_index_add(&p->raters, name, &f.rater, err));
-    for (size_t i = 0; i < r->n_outputs; i++)
-        TRY(panel_add_item(p, f.group, r->outputs[i], &f.item[i], err));
-    TRY(array_grow(&in->list, &in->capacity, in->n, sizeof f, err));
-    in->list[in->n++] = f;
+    for (size_t i = 0; i < x->n; i++)
+        TRY(panel_add_item(p, f.group, x->outputs[i], &f.item[i], err));
+    *out = f;
     return 0;
 }
 
@@ -152,14 +193,20 @@ static int count_all(panel *p, const found *list, size_t n, error *err)
 int panel_read(panel *p, error *err)
 {
     reader in = {.panel = p};
+    found *list = NULL;
     preference_options o = preference_defaults();
     for (size_t i = 0; i < p->tasks.n; i++)
         p->task_answers[i] = 0;
-    int rc = crowd_each_rating(p->crowd, 0, take_rating, &in, err);
+    int rc = hear_all(&in, err);
+    if (rc == 0 && !(list = array_new(in.n, sizeof *list)))
+        rc = error_memory(err, in.n * sizeof *list);
+    for (size_t i = 0; rc == 0 && i < in.n; i++)
+        rc = find_outputs(p, &in.list[i], &list[i], err);
     if (rc == 0)
-        rc = count_all(p, in.list, in.n, err);
+        rc = count_all(p, list, in.n, err);
     if (rc == 0)
         rc = preference_fit(p->models, p->n_groups, p->raters.n, &o, NULL, err);
+    free(list);
     free(in.list);
     return rc;
 }

@@ -51,6 +51,17 @@ show "$scratch/simulated"
 says "$scratch/json" '"status": "finished"'
 says "$scratch/json" '"simulated": true'
 
+# The ratings of a run are its budget, if the file or the line says so.
+run_quietly evolve "$scratch/people.yaml" --dry-run --budget ratings=90
+says "$scratch/stdout" "people answer at most 90 questions, for 4.50 at 5 cents each and 15 minutes of people at 10 s each;"
+says "$scratch/stdout" "  the first generation takes about"
+run evolve "$scratch/people.yaml" --dry-run --budget ratings=5
+run_quietly evolve "$scratch/people.yaml" --out "$scratch/capped" --set fitness.crowd=simulated --budget ratings=90
+show "$scratch/capped"
+says "$scratch/json" '"stop_reason": "budget: ratings"'
+says "$scratch/json" '"ratings":'
+"$LAMARCK" show "$scratch/capped" | grep -cE '^  (search|selection|final|all) .* evaluations +[0-9]+ ratings$' | sed 's/^/# rows with ratings: /' >>"$actual"
+grep -q '<th class="n">ratings</th>' "$scratch/capped/report.html" && note "the report has them"
 run evolve --resume "$scratch/simulated" --poll 0
 run prefix "$scratch/people.yaml" --out "$scratch/prefix"
 run evolve "$scratch/people.yaml" --set fitness.kind=mixed --dry-run
@@ -58,4 +69,6 @@ run evolve "$scratch/people.yaml" --set fitness.ask=wors --dry-run
 sed 's/}$/, "target": "cold"}/' "$scratch/rows.jsonl" >"$scratch/targets.jsonl"
 run evolve "$scratch/people.yaml" --set data.file=targets.jsonl --set "template='{{words}} {{input}} {{target}}'" \
     --set 'fitness={kind: logprob}' --out "$scratch/model" --poll 5
+run evolve "$scratch/people.yaml" --set data.file=targets.jsonl --set "template='{{words}} {{input}} {{target}}'" \
+    --set 'fitness={kind: logprob}' --dry-run --budget ratings=90
 finish
