@@ -54,6 +54,19 @@ static uint64_t tokens_until(const history_point *h)
 
 /* ---- Progress ---- */
 
+/* A unit in which tics of the axis are short, and none is rounded. */
+typedef struct token_unit {
+    const char *suffix;
+    double tokens;
+} token_unit;
+
+static token_unit unit_of(uint64_t most_tokens)
+{
+    if (most_tokens < 10000)
+        return (token_unit){"", 1};
+    return most_tokens < 10000000 ? (token_unit){"k", 1e3} : (token_unit){"M", 1e6};
+}
+
 static void put_history_table(page *p, const run_record *r)
 {
     put(p,
@@ -77,22 +90,24 @@ void report_progress(page *p, const run_record *r)
     if (r->n_history == 0)
         return;
     text data = {0}, script = {0};
+    token_unit unit = unit_of(tokens_until(&r->history[r->n_history - 1]));
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < r->n_history; i++) {
         const history_point *h = &r->history[i];
-        rc = text_add_format(
-            &data, p->err, "%.9g %.9g %.9g %.9g %.9g\n", (double)tokens_until(h), h->best,
-            h->best - 1.96 * h->best_se, h->best + 1.96 * h->best_se, h->median);
+        rc = text_add_format(&data, p->err, "%.9g %.9g %.9g %.9g %.9g\n",
+                             (double)tokens_until(h) / unit.tokens, h->best,
+                             h->best - 1.96 * h->best_se, h->best + 1.96 * h->best_se,
+                             h->median);
     }
     if (rc == 0)
         rc = text_add_format(
             &script, p->err,
-            "set format x '%%.0s%%c'\nset offsets 0,0,graph 0.05,graph 0.05\n"
+            "set format x '%%g%s'\nset offsets 0,0,graph 0.05,graph 0.05\n"
             "plot 'data' using 1:3:4 with filledcurves fs transparent solid "
             "0.16 noborder lc rgb '%s', "
             "'' using 1:2 with linespoints lw 2 pt 7 ps 0.35 lc rgb '%s', "
             "'' using 1:5 with lines lw 2 dt '-' lc rgb '%s'",
-            color1, color1, color2);
+            unit.suffix, color1, color1, color2);
     if (rc < 0)
         p->rc = rc;
     put(p,
@@ -197,12 +212,12 @@ static int share_lines(const run_record *r, const operator_total *totals, size_t
     return 0;
 }
 
-static int share_script(size_t n_series, text *script, error *err)
+static int share_script(size_t n_series, size_t last_step, text *script, error *err)
 {
-    TRY(text_add_string(script,
-                        "set yrange [0:1]\nset ytics 0.25\nset format y '%.2g'\n"
-                        "set grid noytics\nset xtics autofreq\nset autoscale xfix\nplot ",
-                        err));
+    TRY(text_add_format(script, err,
+                        "set yrange [0:1]\nset ytics 0.25\nset format y '%%.2g'\n"
+                        "set grid noytics\nset xtics %s\nset autoscale xfix\nplot ",
+                        last_step < 10 ? "1" : "autofreq")); /* no half steps */
     for (size_t k = 0; k < n_series; k++)
         TRY(text_add_format(script, err,
                             "%s'data' using 1:%zu:%zu with filledcurves fs solid 0.85 "
@@ -242,7 +257,8 @@ void report_operators(page *p, const run_record *r)
     text data = {0}, script = {0};
     int rc = share_lines(r, totals, n, &data, p->err);
     if (rc == 0)
-        rc = share_script(n <= SHOWN ? n : PLOT_SERIES, &script, p->err);
+        rc = share_script(n <= SHOWN ? n : PLOT_SERIES,
+                          r->operators[r->n_operators - 1].step, &script, p->err);
     if (rc < 0)
         p->rc = rc;
     put(p,

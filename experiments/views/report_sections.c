@@ -13,7 +13,7 @@
 static void put_ancestor(page *p, const candidate_record *c,
                          const candidate_record *parent)
 {
-    put_format(p, "<li><div class=\"step\"><b>#%" PRIu64 "</b> · generation %zu · ",
+    put_format(p, "<li><div class=\"step chain\"><b>#%" PRIu64 "</b> · generation %zu · ",
                c->id, c->generation);
     put_text(p, c->operators);
     if (c->parents[1])
@@ -44,9 +44,9 @@ void report_lineage(page *p, const run_record *r)
         put_format(
             p,
             "<section><h2>How the best prompt came to be</h2><p class=\"note\">%zu "
-            "generations of parents, edit by edit; scores on the search split.</p>"
+            "generation%s of parents, edit by edit; scores on the search split.</p>"
             "<ol class=\"line\">",
-            n - 1);
+            n - 1, n == 2 ? "" : "s");
         for (size_t i = 0; i < n; i++)
             put_ancestor(p, summary_candidate(r, ids[i]),
                          i ? summary_candidate(r, ids[i - 1]) : NULL);
@@ -90,7 +90,7 @@ void report_candidates(page *p, const run_record *r)
                    "<tr class=\"head\"><td class=\"n\">#%" PRIu64 "</td><td class=\"n\">",
                    c->id);
         put_score(p, c->value, c->se);
-        put_format(p, "</td><td class=\"n\">%zu</td><td>", c->n);
+        put_format(p, "</td><td class=\"n\">%zu</td><td class=\"chain\">", c->n);
         put_text(p, c->operators);
         put(p, "</td></tr><tr><td colspan=\"4\"><div class=\"prompt\">");
         put_text(p, c->prompt);
