@@ -57,14 +57,6 @@ static void put_rate_plot(page *p, const char *data)
              data, 200);
 }
 
-static void put_legend(page *p, int series, const char *what)
-{
-    put_format(p,
-               "<span><i class=\"swatch\" style=\"background:var(--series%d)\"></i>%s"
-               "</span>",
-               series, what);
-}
-
 static void put_table(page *p, const training_record *t)
 {
     put(p, "<div class=\"scroll\"><table><tr><th class=\"n\">after step</th>"
