@@ -21,11 +21,24 @@
                                 [TENSOR_DOWN] = "ffn_down",                              \
     }
 
+/* Sliding windows: llama.cpp's converter writes {name}.attention.sliding_window for
+ * neither family (its own decoders of both see everything), other converters do.
+ * - llama: Mistral's files call themselves llama, and Mistral limits every layer.
+ * - qwen2: a config has a window and beside it use_sliding_window, mostly false, and
+ *   max_window_layers, which leaves out the first ones; GGUF has keys for neither. So a
+ *   window shorter than the context counts only beside a pattern that says which layers.
+ *   The usual ones are as long as the context, and limit nothing. */
 static const arch rows[] = {
     /* The converter that writes llama files reorders queries and keys into pairs. */
-    {.name = "llama", .rotary = ROTARY_PAIRS, GGUF_DECODER_NAMES},
+    {.name = "llama",
+     .rotary = ROTARY_PAIRS,
+     .reach = {REACH_EVERY_LAYER},
+     GGUF_DECODER_NAMES},
     /* llama with biases on queries, keys and values. */
-    {.name = "qwen2", .rotary = ROTARY_HALVES, GGUF_DECODER_NAMES},
+    {.name = "qwen2",
+     .rotary = ROTARY_HALVES,
+     .reach = {REACH_AS_TOLD},
+     GGUF_DECODER_NAMES},
 };
 
 const arch *arch_find(const char *name)
@@ -39,6 +52,13 @@ const arch *arch_find(const char *name)
 const char *arch_names(void)
 {
     return "llama, qwen2";
+}
+
+bool reach_rule_limits(const reach_rule *r, size_t l)
+{
+    if (r->layers != REACH_MOST_LAYERS)
+        return r->layers == REACH_EVERY_LAYER;
+    return l % r->period != (r->far_first ? 0 : r->period - 1);
 }
 
 bool arch_tensor_name(const arch *a, tensor_role role, size_t layer, const char *suffix,

@@ -35,9 +35,25 @@ typedef enum tensor_role {
     N_TENSOR_ROLES,
 } tensor_role;
 
+/* Which layers the file's sliding window limits, where the file itself does not say.
+ * Gemma 2's local and global layers would be {REACH_MOST_LAYERS, 2}, Gemma 3's the same
+ * with 6, GPT-Neo's {REACH_MOST_LAYERS, 2, true}. */
+typedef enum reach_layers {
+    REACH_AS_TOLD, /* the file must say */
+    REACH_EVERY_LAYER,
+    REACH_MOST_LAYERS, /* all but every period-th */
+} reach_layers;
+
+typedef struct reach_rule {
+    reach_layers layers;
+    size_t period;
+    bool far_first; /* of each period the first layer looks at everything, not the last */
+} reach_rule;
+
 typedef struct arch {
     const char *name; /* general.architecture, and the prefix of its keys */
     rotary_kind rotary;
+    reach_rule reach;
     /* "token_embd"; in layers "blk.%zu.attn_q", written in two parts around the number */
     const char *names[N_TENSOR_ROLES];
     const char *layer_prefix; /* "blk." */
@@ -47,6 +63,9 @@ typedef struct arch {
 const arch *arch_find(const char *name);
 /* The names of all rows, comma-separated, for error messages. */
 const char *arch_names(void);
+
+/* Does the window limit layer l? Of a rule that says so itself. */
+bool reach_rule_limits(const reach_rule *r, size_t l);
 
 /* The name of a tensor, e.g. "blk.3.attn_q.weight"; false if it does not fit `size`. */
 bool arch_tensor_name(const arch *a, tensor_role role, size_t layer, const char *suffix,

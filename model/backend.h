@@ -43,11 +43,25 @@ typedef struct attention {
     size_t q_stride;
     const size_t *positions; /* (m): a query sees the keys at positions <= its own */
     size_t m;
+    size_t reach;         /* and at positions > its own - reach; 0: all of them */
     const kv_span *spans; /* by ascending first; together [0, position] of each query */
     size_t n_spans;
     float *out; /* (m, H D), stride out_stride */
     size_t out_stride;
 } attention;
+
+/* The first position that query i sees. */
+static inline size_t attention_first(const attention *a, size_t i)
+{
+    size_t end = a->positions[i] + 1;
+    return a->reach > 0 && end > a->reach ? end - a->reach : 0;
+}
+
+/* How many positions query i sees. */
+static inline size_t attention_seen(const attention *a, size_t i)
+{
+    return a->positions[i] + 1 - attention_first(a, i);
+}
 
 typedef struct backend {
     const char *name;
@@ -90,8 +104,8 @@ typedef struct backend {
     /* Put the rows of k and v (sum of m, Hkv D), stride, into the targets in turn. */
     void (*keep)(backend_context *c, const float *k, const float *v, size_t stride,
                  const kv_target *targets, size_t n_targets);
-    /* softmax(q k^T / sqrt(D)) v, head by head; query head h uses key head h / (H/Hkv).
-     */
+    /* softmax(q k^T / sqrt(D)) v over the keys that a query sees, head by head; query
+     * head h uses key head h / (H/Hkv). */
     int (*attend)(backend_context *c, const attention *a, error *err);
     /* Per row of logits (m, V). */
     void (*stats)(backend_context *c, const float *logits, size_t m, logit_stats *out);

@@ -193,7 +193,10 @@ double ref_score_span(const attention *a, const kv_span *s, size_t i, size_t h,
 {
     const float *q = a->q + i * a->q_stride + h * D;
     const float *k = s->kv + kv_head * s->capacity * D;
+    size_t seen = attention_first(a, i);
     for (size_t j = 0; j < s->n_keys && s->first + j <= a->positions[i]; j++, k += D) {
+        if (s->first + j < seen)
+            continue;
         double dot = 0;
         for (size_t d = 0; d < D; d++)
             dot += (double)q[d] * (double)k[d];
@@ -213,19 +216,20 @@ static void attend_one(const model_shape *shape, const attention *a, size_t i, s
                        double *score, double *sum)
 {
     size_t D = shape->D, kv_head = h / (shape->H / shape->Hkv), n = a->positions[i] + 1;
+    size_t first = attention_first(a, i);
     const kv_span *end = a->spans + a->n_spans;
     double max = -INFINITY, total = 0;
     for (const kv_span *s = a->spans; s < end; s++)
         if (ref_sees(s, i))
             max = ref_score_span(a, s, i, h, kv_head, D, score, max);
-    for (size_t j = 0; j < n; j++)
+    for (size_t j = first; j < n; j++)
         total += score[j] = exp(score[j] - max);
     memset(sum, 0, D * sizeof(*sum));
     for (const kv_span *s = a->spans; s < end; s++) {
         const float *v = s->kv + (shape->Hkv + kv_head) * s->capacity * D;
         for (size_t j = 0; ref_sees(s, i) && j < s->n_keys && s->first + j < n;
              j++, v += D)
-            for (size_t d = 0; d < D; d++)
+            for (size_t d = 0; s->first + j >= first && d < D; d++)
                 sum[d] += score[s->first + j] * (double)v[d];
     }
     for (size_t d = 0; d < D; d++)

@@ -100,11 +100,11 @@ static double dot(const float *a, const float *b, size_t n)
 typedef struct query {
     const model_shape *shape;
     const attention *a;
-    const float *q, *g; /* (D): the query, and the gradient at its result */
-    double *p;          /* (position + 1): probabilities */
-    double *dq;         /* (D) */
-    double baseline;    /* do . o */
-    size_t position, kv_head;
+    const float *q, *g;              /* (D): the query, and the gradient at its result */
+    double *p;                       /* (position + 1): probabilities */
+    double *dq;                      /* (D) */
+    double baseline;                 /* do . o */
+    size_t first, position, kv_head; /* it sees the keys at [first, position] */
 } query;
 
 /* What the keys and values of one span get and give. */
@@ -113,6 +113,8 @@ static void back_span(const query *x, const kv_span *s)
     size_t D = x->shape->D, Hkv = x->shape->Hkv;
     double scale = 1 / sqrt((double)D);
     for (size_t j = 0; j < s->n_keys && s->first + j <= x->position; j++) {
+        if (s->first + j < x->first)
+            continue;
         const float *k = s->kv + (x->kv_head * s->capacity + j) * D;
         const float *v = k + Hkv * s->capacity * D;
         double p = x->p[s->first + j];
@@ -137,9 +139,9 @@ static void back_query(const query *x, size_t i, size_t h)
     for (const kv_span *s = a->spans; s < end; s++)
         if (ref_sees(s, i))
             max = ref_score_span(a, s, i, h, x->kv_head, x->shape->D, x->p, max);
-    for (size_t j = 0; j <= x->position; j++)
+    for (size_t j = x->first; j <= x->position; j++)
         total += x->p[j] = exp(x->p[j] - max);
-    for (size_t j = 0; j <= x->position; j++)
+    for (size_t j = x->first; j <= x->position; j++)
         x->p[j] /= total;
     for (const kv_span *s = a->spans; s < end; s++)
         if (ref_sees(s, i))
@@ -166,6 +168,7 @@ int ref_attend_back(backend_context *c, const attention *a, const float *d_out,
                        .p = room,
                        .dq = room + longest,
                        .baseline = dot(g, a->out + i * a->out_stride + h * D, D),
+                       .first = attention_first(a, i),
                        .position = a->positions[i],
                        .kv_head = h / (shape->H / shape->Hkv)};
             for (size_t d = 0; d < D; d++)

@@ -118,20 +118,20 @@ static attention layer_attention(gradient_pass *p, size_t l, bool back)
                        .q_stride = m->H * m->D,
                        .positions = set->positions,
                        .m = set->m,
+                       .reach = p->s->weights->layers[l].reach,
                        .spans = p->spans,
                        .n_spans = set->n_spans,
                        .out = store->heads,
                        .out_stride = m->H * m->D};
 }
 
-/* A query at position t meets t + 1 keys, and as many values. */
-static void count_attention(gradient_pass *p, size_t l, double products)
+/* A query meets as many values as keys. */
+static void count_attention(gradient_pass *p, const attention *a, double products)
 {
     const model_shape *m = &p->s->weights->shape;
-    const query_set *set = queries(p, l);
     double keys = 0;
-    for (size_t i = 0; i < set->m; i++)
-        keys += (double)(set->positions[i] + 1);
+    for (size_t i = 0; i < a->m; i++)
+        keys += (double)attention_seen(a, i);
     p->s->counters.multiply_adds += products * keys * (double)(m->H * m->D);
 }
 
@@ -144,7 +144,7 @@ static int attend(gradient_pass *p, size_t l, error *err)
     size_t Q = m->H * m->D;
     take_rows(p, l, p->qkv, Q + 2 * m->Hkv * m->D, Q, store->q);
     attention a = layer_attention(p, l, false);
-    count_attention(p, l, 2);
+    count_attention(p, &a, 2);
     TRY(s->backend->attend(s->context, &a, err));
     take_rows(p, l, store->x, m->C, m->C, store->mid);
     return forward_product(s, s->packed->layers[l].output, &s->weights->layers[l].output,
@@ -242,7 +242,7 @@ static int attend_back(gradient_pass *p, size_t l, const float *dx, error *err)
                      queries(p, l)->m, d_heads, err));
     memset(p->d_kv, 0, kv_rows * 2 * m->Hkv * m->D * sizeof(float));
     attention a = layer_attention(p, l, true);
-    count_attention(p, l, 5); /* scores, values, and the gradients of q, k and v */
+    count_attention(p, &a, 5); /* scores, values, and the gradients of q, k and v */
     return s->backend->attend_back(s->context, &a, d_heads, p->dq, err);
 }
 

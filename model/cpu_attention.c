@@ -6,9 +6,14 @@
  * sum over positions runs in order of position: how rows are cut into segments does not
  * change a bit.
  *
+ * Where a query only reaches so far back, what no query of a task sees is never read. A
+ * key that some of them see gets the probability 0 from the others, which adds nothing to
+ * a sum, so how queries share tasks does not change a bit either.
+ *
  * A layer of a block: k (Hkv, panels, D, width), then v (Hkv, capacity, padded D). */
 #include "backend_cpu.h"
 
+#include <math.h>
 #include <omp.h>
 #include <string.h>
 
@@ -101,8 +106,22 @@ void cpu_fetch(backend_context *c, const kv_target *from, float *k, float *v,
 /* The part of a span that matters to queries [begin, end). */
 typedef struct overlap {
     size_t begin, end; /* queries */
+    size_t first_key;  /* the first that any of them sees */
     size_t n_keys;     /* up to the furthest position among them */
 } overlap;
+
+/* Leave out the queries at both ends that do not reach back to the span. */
+static void overlap_narrow(const attention *a, const kv_span *s, overlap *o)
+{
+    size_t end = s->first + s->n_keys, first = SIZE_MAX;
+    while (o->begin < o->end && attention_first(a, o->begin) >= end)
+        o->begin++;
+    while (o->begin < o->end && attention_first(a, o->end - 1) >= end)
+        o->end--;
+    for (size_t i = o->begin; i < o->end; i++)
+        first = attention_first(a, i) < first ? attention_first(a, i) : first;
+    o->first_key = first > s->first ? first - s->first : 0;
+}
 
 static bool overlap_of(const attention *a, const kv_span *s, const size_t range[2],
                        overlap *o)
@@ -110,6 +129,9 @@ static bool overlap_of(const attention *a, const kv_span *s, const size_t range[
     o->begin = range[0] > s->q_begin ? range[0] : s->q_begin;
     o->end = range[1] < s->q_end ? range[1] : s->q_end;
     size_t furthest = 0;
+    o->first_key = 0;
+    if (a->reach > 0)
+        overlap_narrow(a, s, o);
     for (size_t i = o->begin; i < o->end; i++)
         if (a->positions[i] >= furthest)
             furthest = a->positions[i] + 1;
@@ -117,6 +139,29 @@ static bool overlap_of(const attention *a, const kv_span *s, const size_t range[
         return false;
     o->n_keys = furthest - s->first < s->n_keys ? furthest - s->first : s->n_keys;
     return true;
+}
+
+/* Scores of query i (n_padded) become probabilities but for a factor: the sum of them.
+ * They count from `lowest` on, the first position that any query of the range sees. */
+static float weigh(const backend_context *c, const attention *a, size_t i, size_t lowest,
+                   size_t n_padded, float *scores)
+{
+    /* whole vectors begin at the same positions whatever the company */
+    size_t first = attention_first(a, i), whole = first / KERNEL_LANES * KERNEL_LANES;
+    if (lowest < whole)
+        memset(scores + lowest, 0, (whole - lowest) * sizeof(float));
+    for (size_t j = whole; j < first; j++)
+        scores[j] = -INFINITY;
+    return c->kernels->softmax(scores + whole, a->positions[i] + 1 - whole,
+                               n_padded - whole, c->score_scale);
+}
+
+static size_t range_lowest(const attention *a, const size_t range[2])
+{
+    size_t lowest = SIZE_MAX;
+    for (size_t i = range[0]; i < range[1]; i++)
+        lowest = attention_first(a, i) < lowest ? attention_first(a, i) : lowest;
+    return lowest;
 }
 
 /* Queries [range) of head h. scores: (range, ld). */
@@ -127,33 +172,35 @@ static void attend_range(const backend_context *c, const attention *a,
     const kernels *k = c->kernels;
     const model_shape *s = &c->shape;
     size_t D = s->D, kv_head = h / (s->H / s->Hkv), padded = cpu_padded_head(s);
+    size_t lowest = a->reach > 0 ? range_lowest(a, range) : 0;
     float sums[MAX_ROWS];
     overlap o;
     for (const kv_span *p = a->spans; p < a->spans + a->n_spans; p++) {
         if (!overlap_of(a, p, range, &o))
             continue;
-        /* Whole vectors of keys: what this writes beyond n_keys, a later span or the
-         * softmax overwrites. */
-        size_t width = cpu_key_width(k, p->capacity);
-        k->product(o.end - o.begin, cpu_round_up(o.n_keys, k->lanes), D,
+        /* Whole panels from the first key, whole vectors to the last: what this writes
+         * beyond n_keys, a later span or the softmax overwrites. */
+        size_t width = cpu_key_width(k, p->capacity), skip = o.first_key / width * width;
+        k->product(o.end - o.begin, cpu_round_up(o.n_keys - skip, k->lanes), D,
                    a->q + o.begin * a->q_stride + h * D, a->q_stride,
-                   p->kv + kv_head * cpu_key_floats(k, s, p->capacity), width, D * width,
-                   scores + (o.begin - range[0]) * ld + p->first, ld, PRODUCT_SET);
+                   p->kv + kv_head * cpu_key_floats(k, s, p->capacity) + skip * D, width,
+                   D * width, scores + (o.begin - range[0]) * ld + p->first + skip, ld,
+                   PRODUCT_SET);
     }
     for (size_t i = range[0]; i < range[1]; i++) {
-        sums[i - range[0]] = k->softmax(scores + (i - range[0]) * ld, a->positions[i] + 1,
-                                        n_padded, c->score_scale);
+        sums[i - range[0]] =
+            weigh(c, a, i, lowest, n_padded, scores + (i - range[0]) * ld);
         memset(a->out + i * a->out_stride + h * D, 0, D * sizeof(float));
     }
     for (const kv_span *p = a->spans; p < a->spans + a->n_spans; p++) {
         if (!overlap_of(a, p, range, &o))
             continue;
         const float *values = p->kv + s->Hkv * cpu_key_floats(k, s, p->capacity) +
-                              kv_head * p->capacity * padded;
-        k->product(o.end - o.begin, D, o.n_keys,
-                   scores + (o.begin - range[0]) * ld + p->first, ld, values, padded,
-                   k->panel, a->out + o.begin * a->out_stride + h * D, a->out_stride,
-                   PRODUCT_CONTINUE);
+                              (kv_head * p->capacity + o.first_key) * padded;
+        k->product(o.end - o.begin, D, o.n_keys - o.first_key,
+                   scores + (o.begin - range[0]) * ld + p->first + o.first_key, ld,
+                   values, padded, k->panel, a->out + o.begin * a->out_stride + h * D,
+                   a->out_stride, PRODUCT_CONTINUE);
     }
     for (size_t i = range[0]; i < range[1]; i++)
         k->scale(a->out + i * a->out_stride + h * D, D, 1 / sums[i - range[0]]);

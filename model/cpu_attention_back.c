@@ -5,7 +5,8 @@
  *   dk = dS^T q / sqrt(D),  dv = P^T do
  * (Dao et al. 2022, FlashAttention, appendix B.2). Probabilities are not kept but
  * computed anew, twice: by ranges of queries for dq, and by spans for dk and dv, so that
- * every sum over queries runs in one thread and in their order. */
+ * every sum over queries runs in one thread and in their order. Where a query only
+ * reaches so far back, a block holds the keys that any of its queries sees. */
 #include "backend_cpu.h"
 
 #include <math.h>
@@ -81,26 +82,27 @@ static const float *values_of(const back_pass *b, const kv_span *s, size_t kv_he
            kv_head * s->capacity * cpu_padded_head(m);
 }
 
-/* to (n, padded D): the keys as rows. */
-static void key_rows(const back_pass *b, const kv_span *s, size_t kv_head, size_t n,
-                     float *to)
+/* to (n, padded D): n keys from `first` on, a whole number of panels, as rows. */
+static void key_rows(const back_pass *b, const kv_span *s, size_t kv_head, size_t first,
+                     size_t n, float *to)
 {
     const kernels *k = b->c->kernels;
     size_t D = b->c->shape.D, padded = cpu_padded_head(&b->c->shape);
     size_t width = cpu_key_width(k, s->capacity);
-    const float *from = keys_of(b, s, kv_head);
+    const float *from = keys_of(b, s, kv_head) + first * D;
     for (size_t i = 0; i < n; i += width)
         k->turn(from + i * D, D, n - i < width ? n - i : width, width, to + i * padded,
                 padded);
 }
 
-/* to: panels of keys, (D, panel) each: the values the other way round. */
-static void value_panels(const back_pass *b, const kv_span *s, size_t kv_head, size_t n,
-                         float *to)
+/* to: panels of n keys from `first` on, (D, panel) each: the values the other way round.
+ */
+static void value_panels(const back_pass *b, const kv_span *s, size_t kv_head,
+                         size_t first, size_t n, float *to)
 {
     const kernels *k = b->c->kernels;
     size_t D = b->c->shape.D, padded = cpu_padded_head(&b->c->shape), panel = k->panel;
-    const float *from = values_of(b, s, kv_head);
+    const float *from = values_of(b, s, kv_head) + first * padded;
     for (size_t i = 0; i < n; i += panel)
         k->turn(from + i * padded, n - i < panel ? n - i : panel, D, padded, to + i * D,
                 panel);
@@ -123,18 +125,26 @@ typedef struct block {
     const kv_span *span;
     size_t first, n; /* queries */
     size_t head, kv_head;
-    size_t n_keys; /* up to the furthest position among the queries */
+    size_t first_key; /* of the span, a whole number of panels into it */
+    size_t n_keys;    /* from there up to the furthest position among the queries */
 } block;
 
-/* Keys that any of the queries sees; 0: none. */
-static size_t keys_seen(const attention *a, const kv_span *s, size_t first, size_t n)
+/* The keys that any of the queries sees; none: n_keys is 0. */
+static void block_keys(const back_pass *b, block *k)
 {
-    size_t furthest = 0;
-    for (size_t i = first; i < first + n; i++)
+    const attention *a = b->a;
+    const kv_span *s = k->span;
+    size_t first = SIZE_MAX, furthest = 0;
+    size_t width = cpu_key_width(b->c->kernels, s->capacity);
+    for (size_t i = k->first; i < k->first + k->n; i++) {
+        first = attention_first(a, i) < first ? attention_first(a, i) : first;
         furthest = a->positions[i] >= furthest ? a->positions[i] + 1 : furthest;
-    if (furthest <= s->first)
-        return 0;
-    return furthest - s->first < s->n_keys ? furthest - s->first : s->n_keys;
+    }
+    size_t begin = first > s->first ? first - s->first : 0;
+    size_t end = furthest > s->first ? furthest - s->first : 0;
+    end = end < s->n_keys ? end : s->n_keys;
+    k->first_key = begin / width * width;
+    k->n_keys = begin < end ? end - k->first_key : 0;
 }
 
 /* to (n, ld) = q k^T. Whole vectors are written. */
@@ -144,16 +154,26 @@ static void block_scores(const back_pass *b, const block *k, const float *q, flo
     const kernels *ops = b->c->kernels;
     size_t D = b->c->shape.D, width = cpu_key_width(ops, k->span->capacity);
     ops->product(k->n, cpu_round_up(k->n_keys, ops->lanes), D, q,
-                 cpu_padded_head(&b->c->shape), keys_of(b, k->span, k->kv_head), width,
-                 D * width, to, ld, PRODUCT_SET);
+                 cpu_padded_head(&b->c->shape),
+                 keys_of(b, k->span, k->kv_head) + k->first_key * D, width, D * width, to,
+                 ld, PRODUCT_SET);
 }
 
-/* Keys of the block that its query i sees. */
-static size_t block_seen(const back_pass *b, const block *k, size_t i)
+/* Keys [begin, end) of a block. */
+typedef struct key_range {
+    size_t begin, end;
+} key_range;
+
+/* Those that query i of the block sees. */
+static key_range block_seen(const back_pass *b, const block *k, size_t i)
 {
+    size_t first = attention_first(b->a, k->first + i);
     size_t end = b->a->positions[k->first + i] + 1;
-    size_t seen = end > k->span->first ? end - k->span->first : 0;
-    return seen < k->n_keys ? seen : k->n_keys;
+    size_t at = k->span->first + k->first_key;
+    key_range seen = {first > at ? first - at : 0, end > at ? end - at : 0};
+    seen.end = seen.end < k->n_keys ? seen.end : k->n_keys;
+    seen.begin = seen.begin < seen.end ? seen.begin : seen.end;
+    return seen;
 }
 
 /* p (n, ld), scores on entry, become probabilities; 0 where a query does not look. */
@@ -161,10 +181,12 @@ static void block_probabilities(const back_pass *b, const block *k, float *p, si
 {
     for (size_t i = 0; i < k->n; i++) {
         const query_stats *s = &b->stats[(k->first + i) * b->c->shape.H + k->head];
-        size_t seen = block_seen(b, k, i);
+        key_range seen = block_seen(b, k, i);
         float *row = p + i * ld;
-        b->c->kernels->exp_scaled(row, seen, s->max, b->c->score_scale, s->weight);
-        memset(row + seen, 0, (ld - seen) * sizeof(float));
+        memset(row, 0, seen.begin * sizeof(float));
+        b->c->kernels->exp_scaled(row + seen.begin, seen.end - seen.begin, s->max,
+                                  b->c->score_scale, s->weight);
+        memset(row + seen.end, 0, (ld - seen.end) * sizeof(float));
     }
 }
 
@@ -173,7 +195,7 @@ static void block_gradient(const back_pass *b, const block *k, const block_room 
 {
     const kernels *ops = b->c->kernels;
     size_t D = b->c->shape.D;
-    value_panels(b, k->span, k->kv_head, k->n_keys, r->value_panels);
+    value_panels(b, k->span, k->kv_head, k->first_key, k->n_keys, r->value_panels);
     ops->product(k->n, k->n_keys, D, r->g, cpu_padded_head(&b->c->shape), r->value_panels,
                  ops->panel, D * ops->panel, r->ds, r->ld, PRODUCT_SET);
     for (size_t i = 0; i < k->n; i++) {
@@ -183,6 +205,18 @@ static void block_gradient(const back_pass *b, const block *k, const block_room 
         for (size_t j = 0; j < k->n_keys; j++)
             ds[j] = p[j] * (ds[j] - baseline) * b->c->score_scale;
     }
+}
+
+/* The range of queries without those at both ends that do not reach back to the span. */
+static void block_narrow(const attention *a, block *k)
+{
+    size_t end = k->span->first + k->span->n_keys;
+    while (k->n > 0 && attention_first(a, k->first) >= end) {
+        k->first++;
+        k->n--;
+    }
+    while (k->n > 0 && attention_first(a, k->first + k->n - 1) >= end)
+        k->n--;
 }
 
 /* The part of the range of queries that sees the span; false when none does. */
@@ -197,8 +231,10 @@ static bool block_make(const back_pass *b, const kv_span *s, size_t first, size_
                    .first = begin,
                    .n = end - begin,
                    .head = head,
-                   .kv_head = head / (b->c->shape.H / b->c->shape.Hkv),
-                   .n_keys = keys_seen(b->a, s, begin, end - begin)};
+                   .kv_head = head / (b->c->shape.H / b->c->shape.Hkv)};
+    if (b->a->reach > 0)
+        block_narrow(b->a, out);
+    block_keys(b, out);
     return out->n_keys > 0;
 }
 
@@ -232,14 +268,14 @@ static void stats_begin(const back_pass *b, size_t first, size_t n, size_t head)
 }
 
 /* One row of scores: its largest, or (sum given) the sum of its exponentials. */
-static void stats_add(const back_pass *b, query_stats *x, float *row, size_t seen,
+static void stats_add(const back_pass *b, query_stats *x, float *row, key_range seen,
                       double *sum)
 {
     if (sum != NULL)
-        *sum +=
-            (double)b->c->kernels->exp_scaled(row, seen, x->max, b->c->score_scale, 1);
+        *sum += (double)b->c->kernels->exp_scaled(row + seen.begin, seen.end - seen.begin,
+                                                  x->max, b->c->score_scale, 1);
     else
-        for (size_t j = 0; j < seen; j++)
+        for (size_t j = seen.begin; j < seen.end; j++)
             x->max = row[j] > x->max ? row[j] : x->max;
 }
 
@@ -288,7 +324,7 @@ static void range_queries(const back_pass *b, size_t first, size_t n, size_t hea
         if (!block_make(b, s, first, n, head, &k))
             continue;
         block_load(b, &k, &r);
-        key_rows(b, s, k.kv_head, k.n_keys, r.key_rows);
+        key_rows(b, s, k.kv_head, k.first_key, k.n_keys, r.key_rows);
         /* One chain over all keys: slices of GROW would be cut by the furthest look of
          * the block, so a query's bits would depend on its company. */
         ops->product(k.n, D, k.n_keys, r.ds, r.ld, r.key_rows, padded, ops->panel,
@@ -322,8 +358,9 @@ static void span_gradient(const back_pass *b, const kv_span *s, size_t kv_head, 
             if (!block_make(b, s, first, n, h, &k))
                 continue;
             block_load(b, &k, &r);
-            add_turned(b, &k, &r, r.ds, r.q, s->d_kv + kv_head * m->D);
-            add_turned(b, &k, &r, r.p, r.g, s->d_kv + (m->Hkv + kv_head) * m->D);
+            float *to = s->d_kv + k.first_key * 2 * m->Hkv * m->D + kv_head * m->D;
+            add_turned(b, &k, &r, r.ds, r.q, to);
+            add_turned(b, &k, &r, r.p, r.g, to + m->Hkv * m->D);
         }
 }
 

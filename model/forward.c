@@ -168,19 +168,20 @@ static int attend(session *s, size_t l, size_t m, error *err)
         s->spans[i] = s->block_spans[i].span;
         s->spans[i].kv = b->data + l * b->layer_floats;
     }
-    for (size_t i = 0; i < m; i++)
-        s->counters.multiply_adds +=
-            2.0 * (double)((s->positions[i] + 1) * shape->H * shape->D);
     attention a = {
         .q = s->qkv,
         .q_stride = (shape->H + 2 * shape->Hkv) * shape->D,
         .positions = s->positions,
         .m = m,
+        .reach = s->weights->layers[l].reach,
         .spans = s->spans,
         .n_spans = s->n_spans,
         .out = s->heads,
         .out_stride = shape->H * shape->D,
     };
+    for (size_t i = 0; i < m; i++)
+        s->counters.multiply_adds +=
+            2.0 * (double)(attention_seen(&a, i) * shape->H * shape->D);
     return s->backend->attend(s->context, &a, err);
 }
 

@@ -49,11 +49,14 @@ int gguf_get_string(const gguf *g, const char *key, const char **out,
                     error *err); /* NUL-terminated; E_FORMAT when it holds a NUL */
 
 /* Arrays: same returns; int32_t from any integer elements, float from f32 and f64. Arrays
- * and strings are copies made at open, strings NUL-terminated. */
+ * and strings are copies made at open, strings NUL-terminated. A bool that is neither 0
+ * nor 1 is E_FORMAT. */
 int gguf_get_strings(const gguf *g, const char *key, const char *const **out, size_t *n,
                      error *err);
 int gguf_get_ints(const gguf *g, const char *key, const int32_t **out, size_t *n,
                   error *err);
+int gguf_get_bools(const gguf *g, const char *key, const bool **out, size_t *n,
+                   error *err);
 int gguf_get_floats(const gguf *g, const char *key, const float **out, size_t *n,
                     error *err);
 

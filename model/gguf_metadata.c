@@ -2,7 +2,9 @@
 #include "gguf_parts.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +159,20 @@ static float float_element(entry *e, const uint8_t *p, size_t bytes, size_t at)
     return (float)wide;
 }
 
+static int bools_copy(entry *e, const uint8_t *p, size_t at, error *err)
+{
+    bool *list = array_new(e->n, sizeof(*list));
+    if (!list)
+        return error_memory(err, e->n * sizeof(*list));
+    e->value.array = list;
+    for (size_t i = 0; i < e->n; i++) {
+        list[i] = p[i] == 1;
+        if (p[i] > 1)
+            note_bad(e, at + i);
+    }
+    return 0;
+}
+
 static int numbers_parse(entry *e, cursor *c, error *err)
 {
     size_t bytes = value_kinds[e->element].bytes, at = c->at;
@@ -165,7 +181,7 @@ static int numbers_parse(entry *e, cursor *c, error *err)
     if (!p)
         return E_FORMAT;
     if (e->element == VALUE_BOOL)
-        return 0; /* no getter hands these out */
+        return bools_copy(e, p, at, err);
     bool floats = value_kinds[e->element].kind == GGUF_FLOAT;
     e->value.array = array_new(e->n, floats ? sizeof(float) : sizeof(int32_t));
     if (!e->value.array)
@@ -295,12 +311,35 @@ gguf_kind gguf_kind_of(const gguf *g, const char *key)
     return e ? value_kinds[e->type].kind : GGUF_ABSENT;
 }
 
+/* " (-7)", the value of a number, or "" for what may be long. */
+static const char *shown(const entry *e, char out[static 40])
+{
+    out[0] = '\0';
+    switch (value_kinds[e->type].kind) {
+    case GGUF_UNSIGNED:
+    case GGUF_BOOL:
+        snprintf(out, 40, " (%" PRIu64 ")", e->value.u);
+        break;
+    case GGUF_SIGNED:
+        snprintf(out, 40, " (%" PRId64 ")", e->value.i);
+        break;
+    case GGUF_FLOAT:
+        snprintf(out, 40, " (%.9g)", e->value.f);
+        break;
+    default:
+        break;
+    }
+    return out;
+}
+
 static int wrong_kind(const entry *e, const char *expected, error *err)
 {
     bool array = e->type == VALUE_ARRAY;
-    return error_set(err, E_FORMAT, "byte %zu: key \"%.100s\" holds %s%s, expected %s",
+    char value[40];
+    return error_set(err, E_FORMAT, "byte %zu: key \"%.100s\" holds %s%s%s, expected %s",
                      e->at, e->key, array ? "an array of " : "a value of type ",
-                     value_kinds[array ? e->element : e->type].name, expected);
+                     value_kinds[array ? e->element : e->type].name, shown(e, value),
+                     expected);
 }
 
 int gguf_get_uint(const gguf *g, const char *key, uint64_t *out, error *err)
@@ -402,6 +441,19 @@ int gguf_get_ints(const gguf *g, const char *key, const int32_t **out, size_t *n
     const entry *e;
     int rc = find_array(g, key, GGUF_UNSIGNED, GGUF_SIGNED,
                         "an array of integers within 32 signed bits", &e, err);
+    if (rc == 1) {
+        *out = e->value.array;
+        *n = e->n;
+    }
+    return rc;
+}
+
+int gguf_get_bools(const gguf *g, const char *key, const bool **out, size_t *n,
+                   error *err)
+{
+    const entry *e;
+    int rc = find_array(g, key, GGUF_BOOL, GGUF_BOOL, "an array of bools, each 0 or 1",
+                        &e, err);
     if (rc == 1) {
         *out = e->value.array;
         *n = e->n;

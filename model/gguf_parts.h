@@ -51,8 +51,8 @@ typedef enum value_type {
 
 /* One key. Values are decoded while parsing, so that the getters only look up: an open
  * gguf is never written to. A value that its kind of getter cannot hand out (a NUL in a
- * string, an integer beyond int32_t in an array) is kept with the offset of the first
- * offender, since only who asks for it needs to fail. */
+ * string, an integer beyond int32_t or a bool of 2 in an array) is kept with the offset
+ * of the first offender, since only who asks for it needs to fail. */
 typedef struct entry {
     char *key;       /* owned */
     size_t at;       /* byte offset of the value */
@@ -64,7 +64,8 @@ typedef struct entry {
         int64_t i;
         double f;
         char *string;
-        void *array; /* char *[n] with its bytes behind it, int32_t[n] or float[n] */
+        void *array; /* char *[n] with its bytes behind it, int32_t[n], float[n] or
+                        bool[n] */
     } value;         /* the pointers are owned */
     size_t bad_at;   /* offset of the first offender, 0 when there is none */
 } entry;

@@ -64,6 +64,11 @@ static int fill_info(model *m, error *err)
         .file_bytes = gguf_file_bytes(m->file),
         .weight_bytes_f32 = m->weights.n_parameters * sizeof(float),
     };
+    for (size_t l = 0; l < s->L; l++) {
+        size_t reach = m->weights.layers[l].reach;
+        m->info.n_limited += reach > 0;
+        m->info.reach = reach > 0 ? reach : m->info.reach;
+    }
     size_t known = tokenizer_describe(m->tokenizer)->n_vocabulary;
     if (known > s->V)
         return error_set(err, E_FORMAT,

@@ -36,6 +36,9 @@ typedef struct model_info {
     size_t n_feed_forward;    /* F */
     size_t n_vocabulary;      /* V */
     size_t window;            /* tokens of context the model was trained for */
+    size_t reach;             /* tokens that a query of a limited layer sees, itself the
+                                 last; 0: no layer is limited */
+    size_t n_limited;         /* layers that are */
     bool tied_head;           /* the output projection is the embedding matrix */
     uint64_t n_parameters;
     uint64_t file_bytes;

@@ -2,6 +2,7 @@
 #include "weights.h"
 
 #include "backend.h"
+#include "reach.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -148,7 +149,6 @@ static int get_rope_scale(finder *f, model_shape *s)
 static int refuse_unknown_arithmetic(finder *f)
 {
     static const char *const words[] = {"expert_count",
-                                        "attention.sliding_window",
                                         "attention.logit_softcapping",
                                         "final_logit_softcapping",
                                         "attention.max_alibi_bias",
@@ -332,6 +332,19 @@ static void count_parameters(weights *w, const gguf *g)
     }
 }
 
+/* How far back each layer looks. */
+static int find_reach(finder *f, weights *w)
+{
+    size_t L = w->shape.L, *reach = array_new(L, sizeof(*reach));
+    if (reach == NULL)
+        return error_memory(f->err, L * sizeof(*reach));
+    int rc = reach_find(f->file, f->arch, L, w->shape.window, reach, f->err);
+    for (size_t l = 0; rc == 0 && l < L; l++)
+        w->layers[l].reach = reach[l];
+    free(reach);
+    return rc;
+}
+
 static int find_all(finder *f, weights *w)
 {
     TRY(get_shape(f, &w->shape));
@@ -346,6 +359,7 @@ static int find_all(finder *f, weights *w)
         return error_memory(f->err, w->shape.L * sizeof(*w->layers));
     for (size_t l = 0; l < w->shape.L; l++)
         TRY(find_layer(f, &w->shape, l, &w->layers[l]));
+    TRY(find_reach(f, w));
     TRY(refuse_unused(f));
     count_parameters(w, f->file);
     return 0;

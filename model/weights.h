@@ -48,6 +48,7 @@ typedef struct layer_sources {
     weight_source output;  /* (C, H D) */
     weight_source gate_up; /* (2 F, C) */
     weight_source down;    /* (C, F) */
+    size_t reach;          /* a query sees so many keys, its own the last; 0: all */
     float *attention_norm; /* (C), widened; owned */
     float *feed_norm;      /* (C) */
 } layer_sources;

@@ -140,6 +140,12 @@ int crowd_set_open(crowd *c, bool open, error *err)
                        (int64_t)open);
 }
 
+int crowd_set_limit(crowd *c, uint64_t ratings, error *err)
+{
+    int64_t most = ratings < INT64_MAX ? (int64_t)ratings : INT64_MAX;
+    return sql_execute(&c->file, CROWD_LIMIT_PUT, "limit the ratings", err, "i", most);
+}
+
 quality_rules quality_defaults(void)
 {
     return (quality_rules){.gold_share = 0.1,

@@ -94,6 +94,12 @@ int crowd_task_wanted(crowd *c, const char *id, error *err);
  */
 int crowd_set_open(crowd *c, bool open, error *err);
 
+/* At most so many ratings in all (those that stand, checks included); 0: no limit, as in
+ * a new crowd. When as many are there, those that raters are at work on included,
+ * crowd_assign gives nothing new to do; what is answered all the same is kept, and who was
+ * promised a task elsewhere gets it. */
+int crowd_set_limit(crowd *c, uint64_t ratings, error *err);
+
 /* ---- Who is asked ---- */
 
 typedef enum rater_source {

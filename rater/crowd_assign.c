@@ -345,10 +345,36 @@ static int admit(crowd *c, int64_t rater, const crowd_state *s, error *err)
                                                              : ASSIGN_GIVEN;
 }
 
+/* 1: there are as many ratings as there may be, or will be soon. */
+static int is_limit_reached(crowd *c, int64_t now, error *err)
+{
+    sqlite3_stmt *q;
+    TRY(sql_query(&c->file, CROWD_LIMIT_REACHED, &q, err, "i", now));
+    int rc = sql_next(&c->file, q, "look up the limit of ratings", err);
+    if (rc <= 0)
+        return rc; /* none was ever set */
+    rc = sqlite3_column_int(q, 0) != 0;
+    sql_done(q);
+    return rc;
+}
+
+/* 1 and an assignment that is new to him; 0: there is nothing for him. */
+static int assign_next(crowd *c, int64_t rater, const crowd_state *s, int64_t now,
+                       int64_t *n, error *err)
+{
+    task_choice t;
+    int rc = is_limit_reached(c, now, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = choose(c, rater, s, &t, err);
+    if (rc == 1)
+        TRY(assign_choice(c, rater, &t, now, &s->rules, n, err));
+    return rc;
+}
+
 static int assign(crowd *c, int64_t rater, int64_t now, assignment *out, error *err)
 {
     crowd_state s;
-    task_choice t;
     int64_t n = 0;
     TRY(crowd_read_state(c, &s, err));
     int rc = admit(c, rater, &s, err);
@@ -356,15 +382,10 @@ static int assign(crowd *c, int64_t rater, int64_t now, assignment *out, error *
         return rc;
     TRY(sql_execute(&c->file, CROWD_LEASES_EXPIRE, "let old places go", err, "i", now));
     rc = find_open(c, rater, now, &s.rules, &n, err);
-    if (rc == 0) {
-        rc = choose(c, rater, &s, &t, err);
-        if (rc == 0)
-            return ASSIGN_NOTHING;
-        if (rc == 1)
-            rc = assign_choice(c, rater, &t, now, &s.rules, &n, err);
-    }
-    if (rc < 0)
-        return rc;
+    if (rc == 0)
+        rc = assign_next(c, rater, &s, now, &n, err);
+    if (rc <= 0)
+        return rc < 0 ? rc : ASSIGN_NOTHING;
     TRY(crowd_load_assignment(c, n, out, err));
     return ASSIGN_GIVEN;
 }

@@ -145,6 +145,15 @@ const char *const crowd_statements[N_CROWD_STATEMENTS] = {
                         " min_checks, min_right, lease_seconds, n_open, missing, n_tasks"
                         " FROM crowd_state",
     [CROWD_OPEN_PUT] = "UPDATE crowd_state SET open = ?",
+    [CROWD_LIMIT_PUT] = "INSERT INTO crowd_meta VALUES ('limit', ?1) ON CONFLICT (key)"
+                        " DO UPDATE SET value = ?1 WHERE value <> ?1",
+    /* A check keeps no place: it is taken to be at work for as long as a place is kept.
+     */
+    [CROWD_LIMIT_REACHED] =
+        "SELECT value > 0 AND (SELECT total(n) FROM crowd_rater) + (SELECT count(*)"
+        " FROM crowd_assignment WHERE state = 0 AND (lease_until > ?1 OR"
+        " lease_until IS NULL AND shown > ?1 - (SELECT lease_seconds FROM crowd_state)))"
+        " >= value FROM crowd_meta WHERE key = 'limit'",
     [CROWD_RULES_PUT] = "INSERT INTO crowd_state VALUES (1, 1, ?, ?, ?, ?, ?, ?, ?, 0, 0,"
                         " 0) ON CONFLICT DO UPDATE SET gold_share = excluded.gold_share,"
                         " repeat_share = excluded.repeat_share,"

@@ -183,6 +183,7 @@ static int fit_reward(reward *r, const reward_data *d, uint64_t seed, error *err
     if (rc == 0) {
         memcpy(r->mean, l.projection.mean, r->p * sizeof(double));
         memcpy(r->scale, l.projection.scale, r->p * sizeof(double));
+        r->facts.n_contexts = g.n;
         r->facts.n_components = choice.n_columns - N_REWARD_EXTRAS;
         r->facts.lambda = choice.lambda;
     }
@@ -192,8 +193,8 @@ static int fit_reward(reward *r, const reward_data *d, uint64_t seed, error *err
     return rc;
 }
 
-int reward_train(reward **out, const reward_data *d, const reward_facts *known,
-                 const reward_options *o, error *err)
+static int make_reward(reward **out, const reward_data *d, const reward_facts *known,
+                       const reward_options *o, bool judged, error *err)
 {
     reward_facts facts = *known;
     facts.head = d->head;
@@ -209,16 +210,27 @@ int reward_train(reward **out, const reward_data *d, const reward_facts *known,
     int rc = reward_keep_facts(r, &facts, err);
     if (rc == 0)
         rc = reward_make_room(r, d->n_features, o->n_heads, err);
-    if (rc == 0)
+    if (rc == 0 && judged)
         rc = reward_judge(&r->judgement, d, &o->judge, err);
     if (rc == 0)
         rc = fit_reward(r, d, o->judge.seed, err);
-    r->facts.n_contexts = r->judgement.n_contexts;
     if (rc < 0)
         reward_free(r);
     else
         *out = r;
     return rc;
+}
+
+int reward_train(reward **out, const reward_data *d, const reward_facts *known,
+                 const reward_options *o, error *err)
+{
+    return make_reward(out, d, known, o, true, err);
+}
+
+int reward_fit(reward **out, const reward_data *d, const reward_facts *known,
+               const reward_options *o, error *err)
+{
+    return make_reward(out, d, known, o, false, err);
 }
 
 /* ---- Use ---- */
@@ -247,6 +259,20 @@ void reward_score(const reward *r, const double *x, size_t n, double *mean, doub
         if (sd)
             sd[i] = H > 1 ? sqrt(squares / (double)(H - 1)) : 0;
     }
+}
+
+void reward_margin(const reward *r, const double *a, const double *b, double *mean,
+                   double *sd)
+{
+    size_t H = r->facts.n_heads;
+    double m = 0, squares = 0;
+    for (size_t h = 0; h < H; h++) {
+        double s = head_score(r, h, a) - head_score(r, h, b), d = s - m;
+        m += d / (double)(h + 1);
+        squares += d * (s - m);
+    }
+    *mean = m;
+    *sd = H > 1 ? sqrt(squares / (double)(H - 1)) : 0;
 }
 
 int reward_check_model(const reward *r, const model *m, error *err)

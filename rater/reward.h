@@ -42,6 +42,11 @@ reward_options reward_defaults(void);
  * Errors as reward_judge. */
 int reward_train(reward **out, const reward_data *d, const reward_facts *known,
                  const reward_options *o, error *err);
+/* The same without judging, for a reward that is fitted again and again while others see
+ * to how good it is: reward_judged() knows nothing of it. E_ARGUMENT with fewer contexts
+ * than 2. */
+int reward_fit(reward **out, const reward_data *d, const reward_facts *known,
+               const reward_options *o, error *err);
 void reward_free(reward *r);
 
 const reward_facts *reward_describe(const reward *r);
@@ -52,6 +57,10 @@ size_t reward_n_features(const reward *r);
 size_t reward_width(const model_info *info, pooling p);
 /* mean and sd (n), either NULL, of texts with features x (n, n_features). */
 void reward_score(const reward *r, const double *x, size_t n, double *mean, double *sd);
+/* How far a is over b, features (n_features) each, by the same heads: the doubt about a
+ * difference is not that about both. */
+void reward_margin(const reward *r, const double *a, const double *b, double *mean,
+                   double *sd);
 
 /* E_FORMAT, naming both hashes, when it was learned on another model. */
 int reward_check_model(const reward *r, const model *m, error *err);

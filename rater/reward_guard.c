@@ -129,8 +129,10 @@ int reward_guard_see(reward_guard *g, double predicted, double rated, error *err
     TRY(kendall_tau(g->predicted, g->rated, s->n, &s->tau, &se, err));
     s->low = s->tau - g->options.z * se;
     s->high = s->tau + g->options.z * se;
-    if (s->n >= g->options.least && s->high < g->options.needed)
+    bool enough = s->n >= g->options.least;
+    if (enough && s->high < g->options.needed)
         s->handed_back = true;
+    s->agrees = enough && s->tau >= g->options.needed && s->low > 0;
     return 0;
 }
 

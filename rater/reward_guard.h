@@ -5,8 +5,9 @@
  * rating came; of the latest `window` of these it takes the rank correlation (Kendall's
  * tau-b, which knows ties) with an interval. When even the upper end is below what was
  * asked for, the search has found texts that the reward likes and people do not: it is to
- * be handed back to people, and stays there until the guard is told that the reward was
- * fitted anew. Owns its window. No clock, no randomness: a replay decides the same. */
+ * be handed back to people, and stays there until the guard is told to begin anew. The
+ * reward may be fitted again and again meanwhile: each prediction was made by the reward
+ * of its moment. Owns its window. No clock, no randomness: a replay decides the same. */
 #ifndef LAMARCK_RATER_REWARD_GUARD_H
 #define LAMARCK_RATER_REWARD_GUARD_H
 
@@ -25,6 +26,8 @@ typedef struct guard_state {
     size_t n_seen;         /* since the reward was fitted */
     double tau, low, high; /* NaN where it cannot be said */
     bool handed_back;
+    bool agrees; /* enough ratings, a correlation of what is needed at least, and its
+                    lower end above 0: a reward that may be tried */
 } guard_state;
 
 typedef struct reward_guard reward_guard;

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 const char *const tiny_models[] = {
-    "tiny-f32",         "tiny-q8_0",        "tiny-q4_1",
-    "tiny-llama3-rope", "tiny-linear-rope", "tiny-one-kv",
-    "tiny-k-mix",       "tiny-f16-untied",  "tiny-qwen2",
+    "tiny-f32",         "tiny-q8_0",    "tiny-q4_1",  "tiny-llama3-rope",
+    "tiny-linear-rope", "tiny-one-kv",  "tiny-k-mix", "tiny-f16-untied",
+    "tiny-qwen2",       "tiny-mistral", "tiny-local",
 };
 const size_t n_tiny_models = sizeof(tiny_models) / sizeof(*tiny_models);
 

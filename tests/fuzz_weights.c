@@ -18,6 +18,8 @@ static void read_source(const weight_source *s)
 static void read_all(const weights *w)
 {
     for (size_t l = 0; l < w->shape.L; l++) {
+        if (w->layers[l].reach >= w->shape.window)
+            abort(); /* such a window is none */
         read_source(&w->layers[l].qkv);
         read_source(&w->layers[l].output);
         read_source(&w->layers[l].gate_up);

@@ -18,6 +18,7 @@ static inline uint64_t walk_key(const gguf *g, const char *key)
     const char *s;
     const char *const *strings;
     const int32_t *ints;
+    const bool *truths;
     const float *floats;
     size_t n;
     if (gguf_get_uint(g, key, &whole, &err) == 1)
@@ -34,6 +35,9 @@ static inline uint64_t walk_key(const gguf *g, const char *key)
     if (gguf_get_ints(g, key, &ints, &n, &err) == 1)
         for (size_t i = 0; i < n; i++)
             sum += (uint64_t)ints[i];
+    if (gguf_get_bools(g, key, &truths, &n, &err) == 1)
+        for (size_t i = 0; i < n; i++)
+            sum += truths[i];
     if (gguf_get_floats(g, key, &floats, &n, &err) == 1)
         for (size_t i = 0; i < n; i++)
             sum += floats[i] > 0;

@@ -15,6 +15,16 @@ const model_shape ops_shapes[N_OPS_SHAPES] = {
     {.L = 1, .C = 700, .H = 5, .Hkv = 5, .D = 64, .F = 70, .V = 100, .n_rot = 64},
 };
 
+const chain_case ops_chains[N_CHAINS] = {
+    {1, 1, 1, 1, 0},      {5, 1, 40, 5, 0},     {33, 7, 9, 10, 0},
+    {64, 20, 5, 16, 0},   {100, 3, 3, 1, 0},    {17, 50, 2, 4, 0},
+    {300, 5, 20, 99, 0},  {1, 1, 1, 1, 1},      {5, 1, 40, 5, 2},
+    {33, 7, 9, 10, 8},    {64, 20, 5, 16, 17},  {64, 20, 5, 16, 16},
+    {100, 3, 3, 1, 33},   {17, 50, 2, 4, 1},    {300, 5, 20, 99, 32},
+    {300, 5, 20, 99, 48}, {300, 5, 20, 99, 90}, {300, 90, 3, 70, 200},
+    {33, 7, 9, 10, 1000},
+};
+
 gsl_rng *ops_rng;
 
 float *floats(size_t n, double scale)
@@ -130,6 +140,7 @@ void chain_make(chain *out, const backend *b, const chain_case *k, const chain_r
                    .q_stride = (s->H + 2 * s->Hkv) * s->D,
                    .positions = positions,
                    .m = total,
+                   .reach = k->reach,
                    .spans = spans,
                    .n_spans = n,
                    .out = r->out,

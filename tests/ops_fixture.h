@@ -40,7 +40,13 @@ void matrix_free(matrix *m);
  * shared part in pieces of `piece`, then one block per row. Queries: every token. */
 typedef struct chain_case {
     size_t shared, own, n_rows, piece;
+    size_t reach; /* of every query; 0: all */
 } chain_case;
+
+/* Chains that part at odd places, with what a query reaches from nothing but itself to
+ * more than there is. */
+enum { N_CHAINS = 19 };
+extern const chain_case ops_chains[N_CHAINS];
 
 typedef struct chain_run {
     const model_shape *shape;
@@ -70,6 +76,7 @@ typedef struct probe {
     float *x;
     const float *w, *weights;
     size_t m;
+    const chain_case *chain; /* of attention */
 } probe;
 
 /* Some of the elements of `gradient` (n) against central differences of the loss. */

@@ -83,8 +83,8 @@ static void fill_history(void)
                                                  : 37,
                              .n_alive = 16,
                              .seconds = 6.5 * (double)(i + 1)};
-        h->spent[FOR_SEARCH] = (spend){2000 * (i + 1), 160 * (i + 1), 0};
-        h->spent[FOR_PROPOSALS] = (spend){150 * i, 0, 0};
+        h->spent[FOR_SEARCH] = (spend){2000 * (i + 1), 160 * (i + 1), 0, 0};
+        h->spent[FOR_PROPOSALS] = (spend){150 * i, 0, 0, 0};
     }
 }
 
@@ -176,10 +176,10 @@ run_record *synthetic_run(void)
     r->candidates = run.candidates;
     r->n_candidates = CANDIDATES;
     r->has_verdict = true;
-    r->spent[FOR_SEARCH] = (spend){48000, 3840, 0};
-    r->spent[FOR_PROPOSALS] = (spend){3450, 0, 0};
-    r->spent[FOR_SELECTION] = (spend){4200, 150, 0};
-    r->spent[FOR_FINAL] = (spend){4100, 200, 0};
+    r->spent[FOR_SEARCH] = (spend){48000, 3840, 0, 0};
+    r->spent[FOR_PROPOSALS] = (spend){3450, 0, 0, 0};
+    r->spent[FOR_SELECTION] = (spend){4200, 150, 0, 0};
+    r->spent[FOR_FINAL] = (spend){4100, 200, 0, 0};
     r->seconds = 171.3;
     return r;
 }

@@ -157,6 +157,52 @@ static void test_checks_end_with_the_tasks(void **state)
     crowd_close(c);
 }
 
+/* Answers and whoever is at work fill the limit; who is away too long gives it back. */
+static void fill_limit(crowd *c, double gold_share)
+{
+    quality_rules r = plain_rules();
+    error err = {0};
+    r.gold_share = gold_share;
+    r.lease_seconds = 100;
+    set_rules(c, &r);
+    int64_t ada = rater_named(c, "ada"), bob = rater_named(c, "bob"),
+            eve = rater_named(c, "eve");
+    ok(crowd_set_limit(c, 3, &err), &err);
+    answer_many(c, ada, 2, true);
+    assignment a = assign(c, bob, 2000), again = assign(c, bob, 2001);
+    assert_int_equal(is_gold(&a), gold_share > 0);
+    assert_string_equal(a.token, again.token); /* a reload takes nothing */
+    assert_assign(c, eve, 2050, ASSIGN_NOTHING);
+    assignment b = assign(c, eve, 2101); /* bob has been away too long */
+    submit(c, b.token, 0, 2102);
+    assert_int_equal(counts_of(c).ratings, 3);
+    assert_assign(c, ada, 2103, ASSIGN_NOTHING);
+    submit(c, a.token, 0, 2104); /* nobody asked for it any more, but it is kept */
+    assert_int_equal(counts_of(c).ratings, 4);
+    ok(crowd_set_limit(c, 4, &err), &err);
+    assert_assign(c, ada, 2105, ASSIGN_NOTHING);
+    ok(crowd_set_limit(c, 5, &err), &err);
+    assert_assign(c, ada, 2106, ASSIGN_GIVEN);
+    assert_assign(c, eve, 2107, ASSIGN_NOTHING);
+    ok(crowd_set_limit(c, 0, &err), &err);
+    assert_assign(c, eve, 2108, ASSIGN_GIVEN);
+    assignment_free(&a);
+    assignment_free(&again);
+    assignment_free(&b);
+}
+
+static void test_a_limit_of_ratings_is_kept(void **state)
+{
+    for (int gold = 0; gold < 2; gold++) {
+        char *dir = scratch_new();
+        crowd *c = mixed_crowd(dir, QUESTION_COMPARE, 20, 2, 20);
+        fill_limit(c, gold);
+        crowd_close(c);
+        scratch_remove(dir);
+    }
+    (void)state;
+}
+
 static void test_who_fails_is_excluded_and_his_ratings_are_asked_anew(void **state)
 {
     error err = {0};
@@ -409,6 +455,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_gold_and_repeats_come_by_their_shares),
         T(test_checks_end_with_the_tasks),
+        T(test_a_limit_of_ratings_is_kept),
         T(test_who_fails_is_excluded_and_his_ratings_are_asked_anew),
         T(test_three_of_five_are_enough_at_sixty_percent),
         T(test_new_rules_judge_what_was_before),

@@ -150,6 +150,7 @@ static void arrays_read_back(void **state)
     const char *const *s;
     const int32_t *i;
     const float *f;
+    const bool *flags;
     size_t n;
     assert_int_equal(gguf_get_strings(o.g, "words", &s, &n, NULL), 1);
     assert_int_equal(n, 4);
@@ -164,6 +165,8 @@ static void arrays_read_back(void **state)
     assert_int_equal(gguf_get_floats(o.g, "none", &f, &n, NULL), 1);
     assert_int_equal(n, 0);
     assert_int_equal(gguf_kind_of(o.g, "flags"), GGUF_ARRAY);
+    assert_int_equal(gguf_get_bools(o.g, "flags", &flags, &n, NULL), 1);
+    assert_true(n == 2 && flags[0] && !flags[1]);
     close_built(&o);
 }
 
@@ -184,6 +187,7 @@ static void a_value_of_another_kind_is_refused_by_its_getter(void **state)
     const char *s;
     const int32_t *i;
     const float *f;
+    const bool *flags;
     const char *const *list;
     assert_int_equal(gguf_get_uint(o.g, "name", &u, &err), E_FORMAT);
     assert_non_null(strstr(err.text, "key \"name\" holds a value of type string, "
@@ -195,6 +199,9 @@ static void a_value_of_another_kind_is_refused_by_its_getter(void **state)
     assert_int_equal(gguf_get_strings(o.g, "name", &list, &n, &err), E_FORMAT);
     assert_int_equal(gguf_get_ints(o.g, "words", &i, &n, &err), E_FORMAT);
     assert_int_equal(gguf_get_ints(o.g, "count", &i, &n, &err), E_FORMAT);
+    assert_int_equal(gguf_get_bools(o.g, "words", &flags, &n, &err), E_FORMAT);
+    assert_int_equal(gguf_get_bools(o.g, "count", &flags, &n, &err), E_FORMAT);
+    assert_non_null(strstr(err.text, "of type u32 (7), expected an array of bools"));
     assert_int_equal(gguf_get_floats(o.g, "words", &f, &n, &err), E_FORMAT);
     close_built(&o);
 }

@@ -29,6 +29,7 @@ static char *varied_file(size_t *n)
     build_strings(&b, "words", words, 2);
     build_array(&b, "reals", BUILD_F32, 2, reals, sizeof reals);
     build_array(&b, "ints", BUILD_I32, 2, reals, sizeof reals);
+    build_array(&b, "flags", BUILD_BOOL, 2, "\1\0", 2);
     for (uint32_t i = 0; i < 20; i++) {
         char name[16];
         snprintf(name, sizeof name, "tensor.%u", i);

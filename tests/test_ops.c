@@ -207,7 +207,7 @@ static void check_chain(const model_shape *s, const chain_case *k)
     run_chain(&backend_cpu, k, &(chain_run){s, qkv, out[1]});
     assert_near(out[0], out[1], n, 1e-5);
     /* the first row alone, its beginning in one piece: the same bits */
-    chain_case alone = {k->shared, k->own, 1, k->shared + 1};
+    chain_case alone = {k->shared, k->own, 1, k->shared + 1, k->reach};
     run_chain(&backend_cpu, &alone, &(chain_run){s, qkv, out[2]});
     assert_memory_equal(out[1], out[2], (k->shared + k->own) * width * sizeof(float));
     free(qkv);
@@ -218,13 +218,74 @@ static void check_chain(const model_shape *s, const chain_case *k)
 static void attention_equals_the_reference_however_rows_are_cut(void **state)
 {
     (void)state;
-    static const chain_case cases[] = {
-        {1, 1, 1, 1},   {5, 1, 40, 5},  {33, 7, 9, 10},   {64, 20, 5, 16},
-        {100, 3, 3, 1}, {17, 50, 2, 4}, {300, 5, 20, 99},
-    };
     for (size_t s = 0; s < N_OPS_SHAPES; s++)
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-            check_chain(&ops_shapes[s], &cases[i]);
+        for (size_t i = 0; i < N_CHAINS; i++)
+            check_chain(&ops_shapes[s], &ops_chains[i]);
+}
+
+static const backend *const both[] = {&backend_ref, &backend_cpu};
+
+/* To reach further than there is anything is to see all, to the bit. */
+static void a_long_reach_is_none(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * N_OPS_SHAPES; i++) {
+        const model_shape *s = &ops_shapes[i / 2];
+        enum { TOKENS = 33 + 9 * 7 };
+        const chain_case all = {33, 7, 9, 10, 0}, far = {33, 7, 9, 10, 33 + 7};
+        size_t n = TOKENS * s->H * s->D;
+        float *qkv = floats(TOKENS * (s->H + 2 * s->Hkv) * s->D, 2);
+        float *out[] = {floats(n, 0), floats(n, 0)};
+        run_chain(both[i % 2], &all, &(chain_run){s, qkv, out[0]});
+        run_chain(both[i % 2], &far, &(chain_run){s, qkv, out[1]});
+        assert_memory_equal(out[0], out[1], n * sizeof(float));
+        floats_free((float *[]){qkv, out[0], out[1]}, 3);
+    }
+}
+
+/* A single query of a chain, its last: what it does not reach may be anything. */
+static void last_query(chain *c, float *out)
+{
+    error err = {0};
+    attention *a = &c->attention;
+    size_t last = a->m - 1;
+    for (size_t i = 0; i < c->n_spans; i++) {
+        c->spans[i].q_end = c->spans[i].q_end == a->m;
+        c->spans[i].q_begin = 0;
+    }
+    a->q += last * a->q_stride;
+    a->positions += last;
+    a->m = 1;
+    a->out = out;
+    must(c->backend->attend(c->context, a, &err), &err);
+}
+
+static void check_unreached(const backend *b, const model_shape *s, const chain_case *k)
+{
+    size_t tokens = k->shared + k->own, stride = (s->H + 2 * s->Hkv) * s->D;
+    size_t width = s->H * s->D, first = tokens - k->reach;
+    float *qkv = floats(tokens * stride, 2),
+          *out[] = {floats(width, 0), floats(width, 0)};
+    for (int i = 0; i < 2; i++) {
+        chain c;
+        chain_make(&c, b, k, &(chain_run){s, qkv, out[i]});
+        last_query(&c, out[i]);
+        chain_free(&c);
+        for (size_t j = 0; j < first * stride; j++)
+            qkv[j] = NAN;
+    }
+    assert_memory_equal(out[0], out[1], width * sizeof(float));
+    floats_free((float *[]){qkv, out[0], out[1]}, 3);
+}
+
+static void what_no_query_reaches_is_not_read(void **state)
+{
+    (void)state;
+    static const chain_case cases[] = {
+        {33, 7, 1, 10, 1}, {33, 7, 1, 10, 9}, {64, 20, 1, 16, 33}, {300, 5, 1, 99, 150}};
+    for (size_t i = 0; i < 2 * N_OPS_SHAPES; i++)
+        for (size_t k = 0; k < sizeof(cases) / sizeof(*cases); k++)
+            check_unreached(both[i % 2], &ops_shapes[i / 2], &cases[k]);
 }
 
 /* ---- Choices ---- */
@@ -267,6 +328,8 @@ int main(void)
         cmocka_unit_test(embedding_rows_are_found),
         cmocka_unit_test(row_operations_equal_the_reference),
         cmocka_unit_test(attention_equals_the_reference_however_rows_are_cut),
+        cmocka_unit_test(a_long_reach_is_none),
+        cmocka_unit_test(what_no_query_reaches_is_not_read),
         cmocka_unit_test(choices_are_remembered),
     };
     return cmocka_run_group_tests(tests, ops_set_up, ops_tear_down);

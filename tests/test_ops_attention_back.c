@@ -13,7 +13,9 @@
 /* ---- Against differences ---- */
 
 /* Attention of a chain of blocks: x is qkv, unrotated. */
-static const chain_case small_chain = {5, 3, 4, 2};
+static const chain_case small_chains[] = {
+    {5, 3, 4, 2, 0}, {5, 3, 4, 2, 1}, {5, 3, 4, 2, 3}, {5, 3, 4, 2, 5}};
+enum { N_SMALL = sizeof(small_chains) / sizeof(*small_chains) };
 
 static double attention_loss(const probe *p)
 {
@@ -21,7 +23,7 @@ static double attention_loss(const probe *p)
     float *out = floats(n, 0);
     chain c;
     error err = {0};
-    chain_make(&c, &backend_ref, &small_chain, &(chain_run){p->shape, p->x, out});
+    chain_make(&c, &backend_ref, p->chain, &(chain_run){p->shape, p->x, out});
     must(backend_ref.attend(c.context, &c.attention, &err), &err);
     double sum = floats_dot(out, p->weights, n);
     chain_free(&c);
@@ -55,15 +57,14 @@ static void attention_gradient(const backend *b, const chain_case *k, const chai
     chain_free(&c);
 }
 
-static void check_attention_differences(const model_shape *s)
+static void check_attention_differences(const model_shape *s, const chain_case *k)
 {
-    size_t m = small_chain.shared + small_chain.n_rows * small_chain.own;
+    size_t m = k->shared + k->n_rows * k->own;
     size_t stride = (s->H + 2 * s->Hkv) * s->D, width = s->H * s->D;
     float *x = floats(m * stride, 1), *dy = floats(m * width, 1);
     float *out = floats(m * width, 0), *gradient = floats(m * stride, 0);
-    probe p = {attention_loss, s, NULL, x, NULL, dy, m};
-    attention_gradient(&backend_ref, &small_chain, &(chain_run){s, x, out}, dy, 1,
-                       gradient);
+    probe p = {attention_loss, s, NULL, x, NULL, dy, m, k};
+    attention_gradient(&backend_ref, k, &(chain_run){s, x, out}, dy, 1, gradient);
     check_differences(&p, gradient, m * stride);
     floats_free((float *[]){x, dy, out, gradient}, 4);
 }
@@ -73,7 +74,8 @@ static void reference_attention_follows_differences(void **state)
 {
     (void)state;
     for (size_t s = 0; s < N_OPS_SHAPES; s++)
-        check_attention_differences(&ops_shapes[s]);
+        for (size_t i = 0; i < N_SMALL; i++)
+            check_attention_differences(&ops_shapes[s], &small_chains[i]);
 }
 
 /* ---- Attention ---- */
@@ -98,13 +100,9 @@ static void check_chain(const model_shape *s, const chain_case *k)
 static void attention_equals_the_reference(void **state)
 {
     (void)state;
-    static const chain_case cases[] = {
-        {1, 1, 1, 1},   {5, 1, 40, 5},  {33, 7, 9, 10},   {64, 20, 5, 16},
-        {100, 3, 3, 1}, {17, 50, 2, 4}, {300, 5, 20, 99},
-    };
     for (size_t s = 0; s < N_OPS_SHAPES; s++)
-        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-            check_chain(&ops_shapes[s], &cases[i]);
+        for (size_t i = 0; i < N_CHAINS; i++)
+            check_chain(&ops_shapes[s], &ops_chains[i]);
 }
 
 /* Gradients of a chain: d_q (tokens, H D + 2 Hkv D), zeros beyond H D, and d_kv, which
@@ -158,9 +156,10 @@ static void check_wanted(const model_shape *s, const chain_case *k)
 static void keys_get_what_they_want_and_no_more(void **state)
 {
     (void)state;
-    static const chain_case cases[] = {{33, 7, 9, 10}, {300, 5, 20, 99}};
+    static const chain_case cases[] = {
+        {33, 7, 9, 10, 0}, {300, 5, 20, 99, 0}, {33, 7, 9, 10, 9}, {300, 5, 20, 99, 130}};
     for (size_t s = 0; s < N_OPS_SHAPES; s++)
-        for (size_t i = 0; i < 2; i++)
+        for (size_t i = 0; i < 4; i++)
             check_wanted(&ops_shapes[s], &cases[i]);
 }
 
@@ -213,11 +212,32 @@ static void check_queries_alone(const model_shape *s, const chain_case *k)
 static void gradients_at_queries_do_not_depend_on_company(void **state)
 {
     (void)state;
-    static const chain_case cases[] = {
-        {33, 7, 9, 10}, {300, 5, 20, 99}, {700, 5, 3, 700}};
+    static const chain_case cases[] = {{33, 7, 9, 10, 0},     {300, 5, 20, 99, 0},
+                                       {700, 5, 3, 700, 0},   {300, 5, 20, 99, 50},
+                                       {700, 5, 3, 700, 350}, {64, 90, 3, 700, 17}};
     for (size_t s = 0; s < N_OPS_SHAPES; s++)
-        for (size_t i = 0; i < 3; i++)
+        for (size_t i = 0; i < 6; i++)
             check_queries_alone(&ops_shapes[s], &cases[i]);
+}
+
+/* To reach further than there is anything is to see all, to the bit. */
+static void a_long_reach_is_none(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * N_OPS_SHAPES; i++) {
+        const backend *b = i % 2 ? &backend_ref : &backend_cpu;
+        const model_shape *s = &ops_shapes[i / 2];
+        enum { TOKENS = 33 + 9 * 7 };
+        const chain_case all = {33, 7, 9, 10, 0}, far = {33, 7, 9, 10, 33 + 7};
+        size_t width = s->H * s->D, n = TOKENS * (width + 2 * s->Hkv * s->D);
+        float *x = floats(n, 2), *dy = floats(TOKENS * width, 1);
+        float *out = floats(TOKENS * width, 0), *d[] = {floats(n, 0), floats(n, 0)};
+        chain_run run = {s, x, out};
+        attention_gradient(b, &all, &run, dy, 2, d[0]);
+        attention_gradient(b, &far, &run, dy, 2, d[1]);
+        assert_memory_equal(d[0], d[1], n * sizeof(float));
+        floats_free((float *[]){x, dy, out, d[0], d[1]}, 5);
+    }
 }
 
 /* ---- Keys and values read back ---- */
@@ -249,6 +269,7 @@ int main(void)
         cmocka_unit_test(attention_equals_the_reference),
         cmocka_unit_test(keys_get_what_they_want_and_no_more),
         cmocka_unit_test(gradients_at_queries_do_not_depend_on_company),
+        cmocka_unit_test(a_long_reach_is_none),
         cmocka_unit_test(what_is_kept_can_be_fetched),
     };
     return cmocka_run_group_tests(tests, ops_set_up, ops_tear_down);

@@ -321,12 +321,15 @@ static void test_raters_who_do_not_look_are_found(void **state)
 
 /* ---- Kills ---- */
 
+/* So that a budget of what people give ends it. */
+static const char *const capped[] = {"budget.ratings=150"};
+
 static int child_main(const char *dir, bool begun)
 {
     if (begun)
         go_on(dir);
     else
-        begin(dir, NULL, 0, NULL);
+        begin(dir, capped, 1, NULL);
     return 0;
 }
 
@@ -358,7 +361,8 @@ static void test_killed_anywhere_it_ends_the_same(void **state)
     gsl_rng_set(rng, 7);
     char *dir = scratch_new();
     size_t waits = 0, kills = 0;
-    run_record *whole = whole_run(dir, NULL, 0, &waits);
+    run_record *whole = whole_run(dir, capped, 1, &waits);
+    assert_string_equal(whole->stop_reason, "budget: ratings");
     scratch_remove(dir);
     for (int round = 0; round < 3; round++) {
         dir = scratch_new();

@@ -134,7 +134,7 @@ static void put_steps(store *s, uint64_t run)
                            .n_alive = i,
                            .seconds = 0.1 * (double)i};
         for (purpose p = 0; p < N_PURPOSES; p++)
-            h.spent[p] = (spend){1000 * i + p, p, UINT64_MAX - p};
+            h.spent[p] = (spend){1000 * i + p, p, UINT64_MAX - p, 7 * i + p};
         ok(store_put_history(s, run, &h, &err), &err);
         ok(store_put_history(s, run, &h, &err), &err); /* a replay writes it again */
         char name[] = "swap";
@@ -165,6 +165,7 @@ static void check_steps(const run_record *r)
         assert_int_equal(h->spent[FOR_FINAL].tokens, 1000 * i + FOR_FINAL);
         assert_int_equal(h->spent[FOR_PROPOSALS].evaluations, FOR_PROPOSALS);
         assert_int_equal(h->spent[FOR_SELECTION].reused, UINT64_MAX - FOR_SELECTION);
+        assert_int_equal(h->spent[FOR_SEARCH].ratings, 7 * i + FOR_SEARCH);
         assert_string_equal(r->operators[i].name, "swap");
         assert_same_bits(r->operators[i].rate, odd_numbers[i]);
         assert_same_bits(r->operators[i].credit, -odd_numbers[i]);
@@ -215,7 +216,7 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
     ok(store_put_verdict(s, id, &v, &err), &err);
     ok(store_put_verdict(s, id, &v, &err), &err);
     spend spent[N_PURPOSES] = {
-        {5, 6, 7}, {8, 9, 10}, {17, 18, 19}, {11, 12, 13}, {14, 15, 16}};
+        {5, 6, 7, 1}, {8, 9, 10, 2}, {17, 18, 19, 3}, {11, 12, 13, 4}, {14, 15, 16, 5}};
     ok(store_put_end(s, id, "budget: tokens", spent, 12.5, &err), &err);
     ok(store_run_status(s, id, RUN_FINISHED, &err), &err);
     store_close(s);
@@ -250,6 +251,7 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
     assert_memory_equal(r->verdict.best.each, each, sizeof each);
     assert_same_bits(r->verdict.ci_low, -0.0);
     assert_int_equal(r->spent[FOR_SELECTION].evaluations, 12);
+    assert_int_equal(r->spent[FOR_SELECTION].ratings, 4);
     run_record_free(r);
     store_close(s);
 }
@@ -316,6 +318,38 @@ static void test_another_schema_version_is_refused_naming_both(void **state)
     run_sql_on_file(*state, "PRAGMA user_version = 41");
     assert_refused(*state, E_FORMAT, "version 41");
     assert_refused(*state, E_FORMAT, "versions 1 to");
+}
+
+static void assert_spent(store *s, uint64_t run, uint64_t ratings)
+{
+    history_point h;
+    error err = {0};
+    assert_int_equal(store_get_history(s, run, 0, &h, &err), 1);
+    assert_int_equal(h.spent[FOR_SEARCH].tokens, 5);
+    assert_int_equal(h.spent[FOR_SEARCH].ratings, ratings);
+}
+
+/* As a program left it that did not count ratings. */
+static void test_an_older_file_is_read_as_it_is_and_written_after_an_upgrade(void **state)
+{
+    error err = {0};
+    uint64_t id = 0;
+    history_point h = {.spent[FOR_SEARCH] = {.tokens = 5, .ratings = 6}};
+    store *s = open_store(*state);
+    assert_int_equal(store_run_begin(s, "old", 1, "{}", "", "", &id, &err), 0);
+    assert_int_equal(store_put_history(s, id, &h, &err), 0);
+    assert_spent(s, id, 6);
+    store_close(s);
+    run_sql_on_file(*state, "ALTER TABLE spend DROP COLUMN ratings;"
+                            "PRAGMA user_version = 3");
+    assert_int_equal(store_open_readonly(&s, *state, &err), 0);
+    assert_spent(s, id, 0);
+    store_close(s);
+    s = open_store(*state);
+    assert_spent(s, id, 0);
+    assert_int_equal(store_put_history(s, id, &h, &err), 0);
+    assert_spent(s, id, 6);
+    store_close(s);
 }
 
 static void test_a_foreign_database_is_refused_and_left_alone(void **state)
@@ -609,6 +643,7 @@ int main(void)
         T(test_a_run_comes_back_bit_for_bit),
         T(test_latest_and_listed_runs),
         T(test_another_schema_version_is_refused_naming_both),
+        T(test_an_older_file_is_read_as_it_is_and_written_after_an_upgrade),
         T(test_a_foreign_database_is_refused_and_left_alone),
         T(test_a_file_that_is_no_database_is_refused),
         T(test_a_missing_folder_is_refused_unless_it_may_be_made),

@@ -158,8 +158,8 @@ static void test_the_last_checkpoint_is_the_one_that_is_kept(void **state)
         char bytes[5] = {'a', 0, (char)i, -1, 0};
         c = (training_checkpoint){
             .step = i, .seconds = 2.5, .state = bytes, .n = sizeof bytes};
-        c.spent[FOR_TRAINING] = (spend){100 * i, i, 0};
-        c.spent[FOR_SELECTION] = (spend){7, 8, 9};
+        c.spent[FOR_TRAINING] = (spend){100 * i, i, 0, 0};
+        c.spent[FOR_SELECTION] = (spend){7, 8, 9, 10};
         ok(store_put_checkpoint(s, id, &c, &err), &err);
     }
     assert_int_equal(store_get_checkpoint(s, id, &c, &err), 1);
@@ -168,6 +168,7 @@ static void test_the_last_checkpoint_is_the_one_that_is_kept(void **state)
     assert_memory_equal(c.state, "a\0\3\377\0", 5);
     assert_int_equal(c.spent[FOR_TRAINING].tokens, 300);
     assert_int_equal(c.spent[FOR_SELECTION].reused, 9);
+    assert_int_equal(c.spent[FOR_SELECTION].ratings, 10);
     assert_true(c.seconds == 2.5);
     free(c.state);
     store_close(s);
@@ -244,6 +245,7 @@ static const char to_version_1[] =
     "DROP TABLE cut; DROP TABLE training; DROP TABLE training_step; DROP TABLE "
     "training_evaluation;"
     "DROP TABLE checkpoint; DROP TABLE prefix; DROP TABLE comparison;"
+    "ALTER TABLE spend DROP COLUMN ratings;"
     "PRAGMA user_version = 1;";
 
 static void test_a_file_from_before_trainings_is_read_and_brought_up_to_date(void **state)

@@ -314,6 +314,7 @@ static void assert_same_spend(const spend *a, const spend *b, bool reused_too)
     for (purpose p = 0; p < N_PURPOSES; p++) {
         assert_int_equal(a[p].tokens, b[p].tokens);
         assert_int_equal(a[p].evaluations, b[p].evaluations);
+        assert_int_equal(a[p].ratings, b[p].ratings);
         if (reused_too)
             assert_int_equal(a[p].reused, b[p].reused);
     }

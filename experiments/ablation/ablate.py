@@ -14,15 +14,15 @@ score of each arm and its difference from the genetic algorithm alone, with the 
 over seeds. Needs nothing but Python's standard library."""
 
 import argparse
-import csv
-import json
-import math
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from measuring import (PROGRAM, append_row, call, finish_last, read_rows,  # noqa: E402
+                       settings, shown, with_interval)
+
 TASKS = ["antonyms", "translation"]
 # name: settings; the most telling first, in case somebody stops it early
 ARMS = {
@@ -36,60 +36,27 @@ ARMS = {
 FIELDS = ["task", "seed", "arm", "budget", "tokens", "proposals", "candidates_best", "final_best",
           "final_first_choice", "final_seed", "search_best", "lineage", "guests", "survivors",
           "seconds"]
-# two-sided 95 % points of Student's t for n - 1 degrees of freedom
-T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
-
-
-def read_rows(path):
-    if not path.exists():
-        return []
-    with path.open(newline="") as f:
-        return list(csv.DictReader(f))
-
-
-def append_row(path, row):
-    new = not path.exists()
-    with path.open("a", newline="") as f:
-        w = csv.DictWriter(f, FIELDS, lineterminator="\n")
-        if new:
-            w.writeheader()
-        w.writerow(row)
-
-
-def call(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
-def finish_last(a, folder):
-    """A search that was stopped must end before another begins; what it computed is kept."""
-    if (folder / "lamarck.sqlite").exists():
-        shown = json.loads(call([a.lamarck, "show", str(folder), "--json"]))
-        if shown["status"] != "finished":
-            call([a.lamarck, "evolve", "--resume", str(folder)])
 
 
 def run_one(a, task, seed, arm):
     folder = Path(a.out) / task
-    finish_last(a, folder)
-    sets = [x for s in [*ARMS[arm], f"engine.threads={a.threads}"] for x in ("--set", s)]
-    call([a.lamarck, "evolve", str(HERE / f"{task}.yaml"), "--out", str(folder),
-          "--seed", str(seed), "--budget", f"tokens={a.budget}", *sets])
-    shown = json.loads(call([a.lamarck, "show", str(folder), "--json"]))
-    best, first = shown["best"], shown["seed"]
+    finish_last(a.lamarck, "evolve", folder)
+    call(a.lamarck, "evolve", HERE / f"{task}.yaml", "--out", folder, "--seed", seed,
+         "--budget", f"tokens={a.budget}",
+         *settings([*ARMS[arm], f"engine.threads={a.threads}"]))
+    run = shown(a.lamarck, folder)
+    best, first = run["best"], run["seed"]
     parts = {"gradient": "swaps", "nearest": "nearest", "projected": "projected"}
-    made = "+".join(step["operators"] for step in shown["lineage"]).split("+")
-    return dict(task=task, seed=seed, arm=arm, budget=a.budget, tokens=shown["spent"]["tokens"],
-                proposals=shown["spent"]["by_purpose"]["proposals"]["tokens"],
+    made = "+".join(step["operators"] for step in run["lineage"]).split("+")
+    return dict(task=task, seed=seed, arm=arm, budget=a.budget, tokens=run["spent"]["tokens"],
+                proposals=run["spent"]["by_purpose"]["proposals"]["tokens"],
                 candidates_best=best["id"], final_best=best["final_score"],
                 final_first_choice=best["final_first_choice"], final_seed=first["final_score"],
                 search_best=best["search_score"],
                 lineage=" ".join(parts[p] for p in parts if p in made),
-                guests=sum(g["entered"] for g in shown["immigrants"]),
-                survivors=sum(g["survived"] for g in shown["immigrants"]),
-                seconds=round(shown["spent"]["seconds"], 1))
+                guests=sum(g["entered"] for g in run["immigrants"]),
+                survivors=sum(g["survived"] for g in run["immigrants"]),
+                seconds=round(run["spent"]["seconds"], 1))
 
 
 def run(a):
@@ -98,16 +65,7 @@ def run(a):
                             for m in a.arms.split(",")]:
         done = {(r["task"], r["seed"], r["arm"], r["budget"]) for r in read_rows(path)}
         if (task, str(seed), arm, str(a.budget)) not in done:
-            append_row(path, run_one(a, task, seed, arm))
-
-
-def interval(differences):
-    """Mean and half the width of its 95 % interval."""
-    n = len(differences)
-    mean = statistics.fmean(differences)
-    if n < 2:
-        return mean, math.nan
-    return mean, T95[n - 1] * statistics.stdev(differences) / math.sqrt(n)
+            append_row(path, FIELDS, run_one(a, task, seed, arm))
 
 
 def own_winners(rows, arm):
@@ -127,8 +85,7 @@ def minus_ga(scores, base, arm):
     shared = [s for s in scores if s in base]
     if arm == "ga" or not shared:
         return ""
-    mean, half = interval([scores[s] - base[s] for s in shared])
-    return f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
+    return with_interval([scores[s] - base[s] for s in shared])
 
 
 def table(a):
@@ -155,7 +112,7 @@ def main():
     p.add_argument("what", choices=["run", "table"])
     p.add_argument("--csv", default=str(HERE / "results.csv"))
     p.add_argument("--out", default="runs/ablation")
-    p.add_argument("--lamarck", default=str(HERE.parents[1] / "build/release/lamarck"))
+    p.add_argument("--lamarck", default=str(PROGRAM))
     p.add_argument("--budget", type=int, default=40000)
     p.add_argument("--seeds", type=int, default=5, choices=range(1, 11))
     p.add_argument("--threads", type=int, default=2)

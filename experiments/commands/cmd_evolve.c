@@ -21,8 +21,9 @@ static const char usage[] =
     "\n"
     "  --out DIR          the run's folder; default: runs/NAME-seedN\n"
     "  --seed N           instead of the file's seed; 0 is a seed like any other\n"
-    "  --budget LIMITS    such as tokens=60000,evaluations=5000,seconds=120: never "
-    "overshot\n"
+    "  --budget LIMITS    such as tokens=60000,evaluations=5000,seconds=120,ratings=900: "
+    "never\n"
+    "                     overshot\n"
     "  --set KEY=VALUE    change a value of the file, such as search.population=24; may "
     "be\n"
     "                     given several times\n"
@@ -84,8 +85,26 @@ static int add_people(const experiment *e, const run_estimate *x, text *t, error
     TRY(people_money(t, x->cents, err));
     TRY(text_add_format(t, err, " at %g cents each and ", e->people.cents));
     TRY(summary_count(t, (uint64_t)(x->people_seconds / 60 + 0.5), err));
-    return text_add_format(t, err, " minutes of people at %g s each\n",
-                           e->people.rating_seconds);
+    TRY(text_add_format(t, err, " minutes of people at %g s each;\n  the first ",
+                        e->people.rating_seconds));
+    TRY(text_add_string(t, "generation takes about ", err));
+    TRY(summary_count(t, x->first_generation_ratings, err));
+    TRY(text_add_string(t, " of them and the finish ", err));
+    TRY(summary_count(t, x->finish_ratings, err));
+    return text_add_string(t, "\n", err);
+}
+
+static json_t *estimate_json(const run_estimate *x)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:f, s:f}", "tokens",
+                     (json_int_t)x->tokens, "evaluations", (json_int_t)x->evaluations,
+                     "first_generation_tokens", (json_int_t)x->first_generation_tokens,
+                     "finish_tokens", (json_int_t)x->finish_tokens, "tokens_per_second",
+                     x->tokens_per_second, "seconds", x->seconds, "ratings",
+                     (json_int_t)x->ratings, "first_generation_ratings",
+                     (json_int_t)x->first_generation_ratings, "finish_ratings",
+                     (json_int_t)x->finish_ratings, "cents", x->cents, "people_seconds",
+                     x->people_seconds);
 }
 
 static int print_estimate(const experiment *e, bool json, error *err)
@@ -93,15 +112,7 @@ static int print_estimate(const experiment *e, bool json, error *err)
     run_estimate x;
     TRY(run_dry(e, &x, err));
     if (json)
-        return json_print(json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:f}",
-                                    "tokens", (json_int_t)x.tokens, "evaluations",
-                                    (json_int_t)x.evaluations, "first_generation_tokens",
-                                    (json_int_t)x.first_generation_tokens,
-                                    "finish_tokens", (json_int_t)x.finish_tokens,
-                                    "tokens_per_second", x.tokens_per_second, "seconds",
-                                    x.seconds, "ratings", (json_int_t)x.ratings, "cents",
-                                    x.cents, "people_seconds", x.people_seconds),
-                          err);
+        return json_print(estimate_json(&x), err);
     text t = {0};
     int rc;
     TRY_OUT(rc, text_add_string(&t, "nothing was started; the run would cost at most\n  ",

@@ -72,6 +72,9 @@ static void print_model(const model_info *i)
     printf("%-14s %zu tokens, %s\n", "vocabulary", i->n_vocabulary,
            i->tied_head ? "output head tied to the embedding" : "its own output head");
     printf("%-14s %zu tokens\n", "window", i->window);
+    if (i->n_limited > 0)
+        printf("%-14s the last %zu tokens, in %zu of %zu layers\n", "sliding window",
+               i->reach, i->n_limited, i->n_layers);
 }
 
 static void print_tokenizer(const tokenizer_info *t)
@@ -131,14 +134,16 @@ static json_t *to_json(const model_info *i, const tokenizer_info *t, const char 
         (json_int_t)i->n_heads, "kv_heads", (json_int_t)i->n_kv_heads, "head_size",
         (json_int_t)i->head_size, "vocabulary", (json_int_t)i->n_vocabulary);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:o, "
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
         "s:s, s:o}",
         "path", i->path, "name", i->name, "family", i->family, "quantisation",
         i->quantisation, "sha256", hash, "parameters", (json_int_t)i->n_parameters,
         "shape", shape, "tied_head", i->tied_head, "window", (json_int_t)i->window,
-        "file_bytes", (json_int_t)i->file_bytes, "weight_bytes_f32",
-        (json_int_t)i->weight_bytes_f32, "session_bytes", (json_int_t)session_mib << 20,
-        "tokenizer", tokenizer_json(t), "backend", backend, "cannot", limits_json(&l));
+        "sliding_window", (json_int_t)i->reach, "sliding_layers",
+        (json_int_t)i->n_limited, "file_bytes", (json_int_t)i->file_bytes,
+        "weight_bytes_f32", (json_int_t)i->weight_bytes_f32, "session_bytes",
+        (json_int_t)session_mib << 20, "tokenizer", tokenizer_json(t), "backend", backend,
+        "cannot", limits_json(&l));
 }
 
 static int run(int argc, char **argv, error *err)

@@ -25,7 +25,7 @@ static const char usage[] =
     "  --json       for scripts; what is not known yet is null:\n"
     "                 seed, best      prompt, final_score, final_se, final_examples, …\n"
     "                 difference, ci95 [low, high], p, better\n"
-    "                 spent           tokens, evaluations, seconds, by_purpose\n"
+    "                 spent           tokens, evaluations, ratings, seconds, by_purpose\n"
     "                 history         one entry per step of the search\n"
     "                 finalists, lineage, run, name, status, random_seed, model_hash, …\n"
     "                 people          of a run that people judge: ratings, raters, "

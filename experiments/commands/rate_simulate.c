@@ -8,6 +8,7 @@
 #include "run_file.h"
 #include "secret.h"
 #include "simulate_power.h"
+#include "simulate_score.h"
 
 #include <errno.h>
 #include <math.h>
@@ -19,6 +20,7 @@
 static const char usage[] =
     "usage: lamarck rate simulate RUN [--raters N] [--ratings N]\n"
     "       lamarck rate simulate [RUN] --url URL\n"
+    "       lamarck rate simulate --score FILE.jsonl [--taste TASTE] [RUN]\n"
     "       lamarck rate simulate --power [--prefer P]\n"
     "\n"
     "Lets a simulated crowd answer what people would be asked about RUN, through the "
@@ -53,6 +55,16 @@ static const char usage[] =
     "  --ledger FILE        append a CSV line for each rating when the server has "
     "accepted\n"
     "                       it: key, assignment, task, rater, answer, result\n"
+    "  --score FILE         nobody rates: print how much the crowd likes each text, "
+    "without "
+    "any\n"
+    "                       rater's error. Rows of FILE (\"-\": standard input) are\n"
+    "                       {\"context\": \"…\", \"output\": \"…\"}, what is printed "
+    "{\"liking\"}; of\n"
+    "                       two texts of one context, 1 / (1 + e^-d) of the difference d "
+    "is\n"
+    "                       the chance that an honest rater of noise 1 prefers the "
+    "first\n"
     "  --json               for scripts\n"
     "\n"
     "How many ratings a comparison takes is told by --power, without RUN or server:\n"
@@ -60,7 +72,7 @@ static const char usage[] =
 
 typedef struct simulation {
     client_options o;
-    const char *run, *url, *key_file, *ledger_file;
+    const char *run, *url, *key_file, *ledger_file, *score_file;
     int taste; /* N_TASTES: not told */
     bool json;
     char *api_key;
@@ -85,14 +97,17 @@ static int parse(int argc, char **argv, simulation *m, error *err)
         {"wait", OPTION_REAL, &o->wait_seconds, NULL, NULL},
         {"patience", OPTION_REAL, &o->patience_seconds, NULL, NULL},
         {"ledger", OPTION_TEXT, &m->ledger_file, NULL, NULL},
+        {"score", OPTION_TEXT, &m->score_file, NULL, NULL},
         {"json", OPTION_FLAG, &m->json, NULL, NULL},
     };
     size_t n;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"RUN", 0, 1}, &n, err));
     m->run = n ? argv[1] : NULL;
-    if (!m->run && !m->url)
-        return error_set(err, E_USAGE, "simulate wants RUN, or --url URL");
+    if (m->score_file && m->url)
+        return error_set(err, E_USAGE, "--score asks no server: leave --url away");
+    if (!m->run && !m->url && !m->score_file)
+        return error_set(err, E_USAGE, "simulate wants RUN, --url URL or --score FILE");
     if (m->key_file && !m->url)
         return error_set(err, E_USAGE, "--api-key-file is for the server at --url");
     if (o->n_raters < 1 || o->n_raters > CLIENT_RATERS_MOST)
@@ -274,6 +289,13 @@ static int simulate(simulation *m, error *err)
     return rc;
 }
 
+static int rate_all(simulation *m, text *url, error *err)
+{
+    TRY(open_ledger(m, err));
+    TRY(m->url ? find_server(m, url, err) : start_server(m, err));
+    return simulate(m, err);
+}
+
 static int run(int argc, char **argv, error *err)
 {
     if (simulate_power_wanted(argc, argv))
@@ -290,11 +312,8 @@ static int run(int argc, char **argv, error *err)
         rc = find_taste(&m, err);
     m.o.taste = m.taste == N_TASTES ? TASTE_PROSE : (taste)m.taste;
     if (rc == 0)
-        rc = open_ledger(&m, err);
-    if (rc == 0)
-        rc = m.url ? find_server(&m, &url, err) : start_server(&m, err);
-    if (rc == 0)
-        rc = simulate(&m, err);
+        rc = m.score_file ? simulate_score(m.score_file, m.o.taste, err)
+                          : rate_all(&m, &url, err);
     server_stop(m.server);
     if (m.ledger && fclose(m.ledger) != 0 && rc == 0)
         rc = error_set(err, E_IO, "cannot write %s", m.ledger_file);

@@ -70,10 +70,12 @@ int run_request_change(run_request *q, error *err, const char *format, ...)
 static int budget_change(const run_request *q, const char *part, size_t n, char **out,
                          error *err)
 {
-    static const char *const names[] = {"tokens", "evaluations", "seconds", "minutes",
-                                        "steps"};
-    /* A search has no steps to be limited. */
-    size_t n_names = sizeof names / sizeof *names - (q->maker->trains ? 0 : 1);
+    static const char *const of_training[] = {"tokens", "evaluations", "seconds",
+                                              "minutes", "steps"};
+    static const char *const of_search[] = {"tokens", "evaluations", "seconds", "minutes",
+                                            "ratings"};
+    enum { n_names = sizeof of_search / sizeof *of_search };
+    const char *const *names = q->maker->trains ? of_training : of_search;
     char name[40];
     const char *equals = memchr(part, '=', n);
     size_t length = equals ? (size_t)(equals - part) : n;

@@ -11,33 +11,23 @@ lines, in per cent. --runs writes every winner with its prompt.
 """
 import argparse
 import csv
-import math
 import sys
+from pathlib import Path
 
 from lab import read_lines
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from measuring import interval  # noqa: E402
 
 BASE = "ga"
 ORDER = ["ga", "ga-norace", "random", "humans", "demos", "capo"]
 LABELS = {"ga": "GA, racing", "ga-norace": "GA, racing off", "random": "random search",
           "humans": "best of 10 human prompts", "demos": "best of 10 sets of 3 demonstrations",
           "capo": "CAPO"}
-# Two-sided 95 % quantiles of Student's t by degrees of freedom.
-T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
 
 
 def mean(x):
     return sum(x) / len(x)
-
-
-def interval(x):
-    """Mean and 95 % interval; no interval from fewer than two."""
-    m, n = mean(x), len(x)
-    if n < 2:
-        return m, math.nan, math.nan
-    sd = math.sqrt(sum((v - m) ** 2 for v in x) / (n - 1))
-    t = T95[n - 2] if n - 2 < len(T95) else 1.96 + 2.4 / (n - 1)
-    half = t * sd / math.sqrt(n)
-    return m, m - half, m + half
 
 
 class Cell:

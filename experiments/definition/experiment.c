@@ -74,6 +74,7 @@ const setting budget_settings[] = {
     {"tokens", SETTING_WHOLE, offsetof(budget, tokens), 0, 9007199254740992},
     {"evaluations", SETTING_WHOLE, offsetof(budget, evaluations), 0, 9007199254740992},
     {"seconds", SETTING_REAL, offsetof(budget, seconds), 0, 1e9},
+    {"ratings", SETTING_WHOLE, offsetof(budget, ratings), 0, 9007199254740992},
 };
 const size_t n_budget_settings = sizeof budget_settings / sizeof *budget_settings;
 
@@ -307,7 +308,8 @@ static int read_search(experiment_reader *r, error *err)
 
 static int read_budget(experiment_reader *r, error *err)
 {
-    static const char *const keys[] = {"tokens", "evaluations", "seconds", "minutes"};
+    static const char *const keys[] = {"tokens", "evaluations", "seconds", "minutes",
+                                       "ratings"};
     budget *b = &r->e->budget;
     const yaml_node *map = yaml_get(r->root, "budget");
     if (!map)
@@ -324,6 +326,12 @@ static int read_budget(experiment_reader *r, error *err)
         TRY(read_real(minutes, 0, 1e7, &b->seconds, err));
         b->seconds *= 60;
     }
+    if (b->ratings && !experiment_asks_people(r->e))
+        return yaml_key_error(yaml_get(map, "ratings"), err, E_FORMAT,
+                              "\"ratings\" limits what people are asked, and with "
+                              "fitness: %s nobody is: limit tokens, evaluations or "
+                              "seconds",
+                              fitness_names[r->e->fitness.kind]);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "../../model/model.h"
 #include "../../prefix/train.h"
 #include "../../rater/crowd.h"
+#include "../../rater/reward_guard.h"
 #include "../../rater/simulate.h"
 #include "dataset.h"
 #include "template.h"
@@ -42,6 +43,16 @@ typedef struct fitness_options {
         generation; /* EXACT, F1, HUMAN, MIXED, REWARD; strings owned by the experiment */
 } fitness_options;
 
+/* HUMAN, MIXED: a reward, learned from people's answers as they come, that chooses what
+ * people see of the next ones and scores the rest. See fitness/surrogate.h. */
+typedef struct surrogate_plan {
+    bool on;
+    size_t first;     /* ratings before anything is learned from them (100) */
+    double share;     /* of a step's outputs that people see (0.5), */
+    double uncertain; /* and of those: because the reward is in doubt (0.25) */
+    guard_options guard;
+} surrogate_plan;
+
 /* HUMAN, MIXED: what people are asked, and how many of them. */
 typedef struct people_plan {
     question question;
@@ -59,6 +70,7 @@ typedef struct people_plan {
     double weight;      /* MIXED: of people; of the model, 1 - weight */
     double screen;      /* MIXED, if above 0: people see this share of the candidates of a
                            step, the best by the model's score, and nobody sees the rest */
+    surrogate_plan surrogate;
 } people_plan;
 
 /* REWARD: what judges; a text's context is what people_plan.shown says. */
@@ -73,6 +85,8 @@ typedef struct budget {
     uint64_t tokens;      /* row tokens, as session_counters.row_tokens counts */
     uint64_t evaluations; /* candidate x example */
     double seconds;
+    uint64_t ratings; /* of people; answers that come when none is asked for any more are
+                         kept, and not counted */
 } budget;
 
 /* How a demos gene is shown. */

@@ -22,6 +22,14 @@ static const setting mixed_settings[] = {
     PEOPLE("weight", SETTING_REAL, weight, 0, 1),
     PEOPLE("screen", SETTING_REAL, screen, 0, 1),
 };
+static const setting surrogate_settings[] = {
+    PEOPLE("ratings", SETTING_SIZE, surrogate.first, 20, 1e6),
+    PEOPLE("share", SETTING_REAL, surrogate.share, 0.01, 1),
+    PEOPLE("uncertain", SETTING_REAL, surrogate.uncertain, 0, 1),
+    PEOPLE("window", SETTING_SIZE, surrogate.guard.window, 10, 2000),
+    PEOPLE("least", SETTING_SIZE, surrogate.guard.least, 10, 2000),
+    PEOPLE("needed", SETTING_REAL, surrogate.guard.needed, 0, 1),
+};
 #define RULE(key, type, low, high)                                                       \
     {                                                                                    \
 #key, type, offsetof(quality_rules, key), low, high                              \
@@ -35,6 +43,7 @@ static const setting rule_settings[] = {
 enum {
     N_SETTINGS = sizeof settings / sizeof *settings,
     N_MIXED = sizeof mixed_settings / sizeof *mixed_settings,
+    N_SURROGATE = sizeof surrogate_settings / sizeof *surrogate_settings,
     N_RULES = sizeof rule_settings / sizeof *rule_settings,
 };
 static const char *const crowd_names[] = {"people", "simulated"};
@@ -205,6 +214,52 @@ static int read_mixed(experiment *e, const yaml_node *map, error *err)
     return 0;
 }
 
+/* What it learns from, and who else chooses. */
+static int check_surrogate(const people_plan *p, const yaml_node *node, error *err)
+{
+    question_kind kind = p->question.kind;
+    if (kind != QUESTION_COMPARE && kind != QUESTION_BEST)
+        return yaml_key_error(node, err, E_FORMAT,
+                              "a surrogate learns which of two outputs people prefer, "
+                              "and with ask: %s nobody is asked that: use ask: compare "
+                              "or best",
+                              question_names[kind]);
+    if (p->screen > 0)
+        return yaml_key_error(node, err, E_FORMAT,
+                              "fitness has both \"surrogate\" and \"screen\": either "
+                              "decides who is shown to people; give one");
+    if (p->surrogate.guard.window < p->surrogate.guard.least)
+        return yaml_error(
+            node, err, E_FORMAT,
+            "the surrogate's guard decides on %zu ratings at the least, and "
+            "its window holds %zu: make \"window\" larger or \"least\" "
+            "smaller",
+            p->surrogate.guard.least, p->surrogate.guard.window);
+    return 0;
+}
+
+/* on, off, or its numbers, which turn it on. */
+static int read_surrogate(people_plan *p, const yaml_node *map, error *err)
+{
+    const yaml_node *node = yaml_get(map, "surrogate");
+    const char *keys[N_SURROGATE];
+    surrogate_plan *s = &p->surrogate;
+    *s = (surrogate_plan){
+        .first = 100, .share = 0.5, .uncertain = 0.25, .guard = guard_defaults()};
+    if (!node)
+        return 0;
+    if (node->kind != YAML_MAP) {
+        TRY(read_switch(node, &s->on, err));
+        return s->on ? check_surrogate(p, node, err) : 0;
+    }
+    for (size_t i = 0; i < N_SURROGATE; i++)
+        keys[i] = surrogate_settings[i].key;
+    TRY(check_keys(node, keys, N_SURROGATE, "surrogate", err));
+    TRY(settings_read(node, surrogate_settings, N_SURROGATE, p, err));
+    s->on = true;
+    return check_surrogate(p, node, err);
+}
+
 static int check_people_keys(const yaml_node *map, bool mixed, error *err)
 {
     static const char *const keys[] = {"kind",          "ask",
@@ -219,9 +274,10 @@ static int check_people_keys(const yaml_node *map, bool mixed, error *err)
                                        "temperature",   "top_k",
                                        "top_p",         "repetition_penalty",
                                        "sampling_seed", "length_weight",
-                                       "model",         "weight",
-                                       "screen",        "labels",
-                                       "per_token",     "calibrate"};
+                                       "surrogate",     "model",
+                                       "weight",        "screen",
+                                       "labels",        "per_token",
+                                       "calibrate"};
     enum { N_KEYS = sizeof keys / sizeof *keys, N_MIXED_ONLY = 6 };
     return check_keys(map, keys, mixed ? N_KEYS : N_KEYS - N_MIXED_ONLY,
                       mixed ? "a mixed fitness" : "a human fitness", err);
@@ -252,7 +308,9 @@ int experiment_read_people(experiment_reader *r, const yaml_node *map, error *er
     if (node)
         TRY(read_word(node, taste_names, N_TASTES, &liked, err));
     p->taste = (taste)liked;
-    return mixed ? read_mixed(e, map, err) : 0;
+    if (mixed)
+        TRY(read_mixed(e, map, err));
+    return read_surrogate(p, map, err);
 }
 
 /* ---- What does not go with people ---- */
@@ -328,6 +386,15 @@ static int dump_question(json_t *map, const people_plan *p, error *err)
     return 0;
 }
 
+static int dump_surrogate(json_t *map, const people_plan *p, error *err)
+{
+    if (!p->surrogate.on)
+        return put(map, "surrogate", json_false(), err);
+    json_t *numbers = json_object();
+    TRY(put(map, "surrogate", numbers, err));
+    return settings_dump(numbers, surrogate_settings, N_SURROGATE, p, err);
+}
+
 static int dump_mixed(json_t *map, const experiment *e, error *err)
 {
     const people_plan *p = &e->people;
@@ -348,6 +415,7 @@ int experiment_dump_people(json_t *map, const experiment *e, error *err)
     TRY(put(map, "crowd", json_string(crowd_names[p->simulated]), err));
     TRY(put(map, "taste", json_string(taste_names[p->taste]), err));
     TRY(dump_question(map, p, err));
+    TRY(dump_surrogate(map, p, err));
     json_object_del(map, "fluency_weight");
     if (e->fitness.kind == FITNESS_MIXED)
         return dump_mixed(map, e, err);

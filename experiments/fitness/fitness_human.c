@@ -11,19 +11,23 @@
 #include "outputs.h"
 #include "panel.h"
 #include "prepare.h"
+#include "rating_account.h"
+#include "surrogate.h"
 
 typedef struct fitness_human {
     objective base; /* first, so that one pointer is both */
     const experiment *experiment;
     scorer *scorer;
-    model_part *model;  /* of a mixed fitness; else NULL */
-    preparer *preparer; /* once it has joined a run in which it waits; else NULL */
+    model_part *model;    /* of a mixed fitness; else NULL */
+    surrogate *surrogate; /* chooses what people see; NULL: everything */
+    preparer *preparer;   /* once it has joined a run in which it waits; else NULL */
     size_t n_prepared;
     const volatile int *interrupt;
     people_state state;
     store *store; /* NULL before it has joined a run */
     crowd *crowd;
     uint64_t run;
+    rating_account account;
     double poll_seconds;
     size_t n_gold;  /* put by this process, */
     bool *has_gold; /* for these data rows */
@@ -35,6 +39,7 @@ static void human_free(objective *o)
     crowd_close(f->crowd);
     preparer_close(f->preparer);
     model_part_close(f->model);
+    surrogate_close(f->surrogate);
     free(f->has_gold);
     free(f);
 }
@@ -43,15 +48,12 @@ static void human_free(objective *o)
 
 static int price(const fitness_human *f, const outputs *o, expense *out, error *err)
 {
-    size_t n = o->sheet.contexts.n;
-    bool *charged = array_new(n, sizeof *charged);
+    bool *charged = array_new(o->sheet.contexts.n, sizeof *charged);
     if (!charged)
-        return error_memory(err, n);
-    *out = (expense){0};
-    int rc = scorer_price(f->scorer, o->sheet.contexts.rows, n,
-                          &f->experiment->fitness.generation, &out->tokens, charged, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        out->evaluations += charged[i];
+        return error_memory(err, o->sheet.contexts.n);
+    int rc = outputs_price(f->experiment, f->scorer, o, charged, out, err);
+    if (rc == 0 && f->surrogate)
+        rc = surrogate_price(f->surrogate, o, charged, &out->tokens, err);
     free(charged);
     return rc;
 }
@@ -63,6 +65,7 @@ static int price_all(fitness_human *f, const measurement *batch, size_t n, expen
     expense scored = {0};
     TRY(outputs_new(f->experiment, f->scorer, batch, n, &said, err));
     int rc = price(f, &said, out, err);
+    out->ratings = ratings_forecast(f->experiment, &said);
     outputs_free(&said);
     if (rc == 0 && f->model)
         rc = model_part_cost(f->model, batch, n, &scored, err);
@@ -78,53 +81,17 @@ static int human_cost(objective *o, const measurement *batch, size_t n, expense 
     return price_all((fitness_human *)o, batch, n, out, err);
 }
 
-uint64_t fitness_human_ratings(const experiment *e, uint64_t evaluations)
-{
-    uint64_t most;
-    return __builtin_mul_overflow(evaluations, (uint64_t)e->people.ratings, &most)
-               ? UINT64_MAX
-               : most;
-}
-
 /* ---- What people are asked ---- */
 
-/* Every cell, candidate by candidate; those that failed said nothing. */
-static int add_cells(const outputs *o, panel *p, error *err)
-{
-    const sheet_part *parts = o->sheet.parts;
-    for (size_t i = 0; i < o->n; i++)
-        for (size_t k = 0; !parts[i].failed && k < o->of[i].n; k++) {
-            size_t x = o->of[i].examples[k];
-            const char *said = o->texts[parts[i].first_pair + k];
-            const char *anchor = o->texts[parts[o->n].first_pair + o->seed_at[x]];
-            TRY(panel_add(p, i, x, said, anchor, err));
-        }
-    return 0;
-}
-
-/* From the seed's first outputs, so that there is gold before anybody is asked. */
-static int add_gold(fitness_human *f, const outputs *o, panel *p, error *err)
-{
-    const measurement *seed = &o->of[o->n];
-    size_t first = o->sheet.parts[o->n].first_pair;
-    for (size_t k = 0; k < seed->n && f->n_gold < f->experiment->people.gold; k++) {
-        size_t x = seed->examples[k];
-        int rc = f->has_gold[x] ? 0 : gold_put(p, x, o->texts[first + k], err);
-        TRY(rc);
-        f->n_gold += (size_t)rc;
-        f->has_gold[x] = true;
-    }
-    return 0;
-}
-
-static int fill_panel(fitness_human *f, const outputs *o, panel *p, error *err)
+static int fill_panel(fitness_human *f, const outputs *o, const bool *shown, panel *p,
+                      error *err)
 {
     TRY(crowd_begin(f->crowd, err));
     int rc = panel_new(p, f->experiment, f->crowd, err);
     if (rc == 0)
-        rc = add_cells(o, p, err);
+        rc = outputs_show(o, shown, p, err);
     if (rc == 0)
-        rc = add_gold(f, o, p, err);
+        rc = gold_from_seed(p, o, f->has_gold, &f->n_gold, err);
     if (rc == 0)
         return crowd_commit(f->crowd, err);
     crowd_rollback(f->crowd);
@@ -174,20 +141,26 @@ static int update_state(fitness_human *f, size_t missing, bool waiting, error *e
                         .asked = s->asked,
                         .missing = missing,
                         .ratings = c.ratings,
+                        .taken = rating_account_taken(&f->account, c.ratings),
                         .raters = c.raters,
                         .excluded = c.excluded,
                         .prepared = f->n_prepared,
-                        .cents = (double)c.ratings * f->experiment->people.cents};
+                        .cents = (double)c.ratings * f->experiment->people.cents,
+                        .surrogate = s->surrogate};
     notify(f);
     return 0;
 }
 
-/* One transaction, so that raters see the old plan or the new one. */
-static int ask(fitness_human *f, panel *p, bool more, error *err)
+/* So many answers, and no longer what was asked before: one transaction, so that raters
+ * see the old plan or the new one. */
+static int ask(fitness_human *f, panel *p, size_t missing, error *err)
 {
     name_index open = {0};
+    uint64_t left = missing ? f->base.ratings_left : UINT64_MAX;
     TRY(crowd_begin(f->crowd, err));
-    int rc = more ? panel_ask(p, &open, err) : 0;
+    int rc = crowd_set_limit(f->crowd, rating_account_limit(&f->account, left), err);
+    if (rc == 0 && missing)
+        rc = panel_ask(p, missing, &open, err);
     if (rc == 0)
         rc = panel_close_others(p, &open, err);
     if (rc == 0)
@@ -257,7 +230,8 @@ static int let_simulated_work(fitness_human *f, size_t missing, error *err)
                      f->experiment->people.crowd_size, missing);
 }
 
-/* 1: the answers are there, and read; 0: they are not, and nobody waits for them. */
+/* 1: the answers are there, or as many as the budget allows, and read; 0: they are not,
+ * and nobody waits for them. */
 static int gather(fitness_human *f, panel *p, error *err)
 {
     for (int rc = 1; rc == 1;) {
@@ -265,9 +239,12 @@ static int gather(fitness_human *f, panel *p, error *err)
         TRY(crowd_count(f->crowd, &read, err));
         TRY(panel_read(p, err));
         size_t missing = panel_missing(p);
+        size_t room =
+            rating_account_room(&f->account, read.ratings, f->base.ratings_left);
+        missing = missing < room ? missing : room;
         if (missing == 0)
             return 1;
-        TRY(ask(f, p, true, err));
+        TRY(ask(f, p, missing, err));
         TRY(update_state(f, missing, true, err));
         rc = f->experiment->people.simulated ? let_simulated_work(f, missing, err)
                                              : wait_for_people(f, &read, err);
@@ -278,13 +255,16 @@ static int gather(fitness_human *f, panel *p, error *err)
 
 /* ---- Deciding ---- */
 
+/* Scores, and behind them the ratings that were charged; an older program kept none. */
 static int recall(const fitness_human *f, const char *key, const panel *p, double *scores,
                   error *err)
 {
     char *bytes = NULL;
     size_t n = 0;
     int rc = store_memo_get(f->store, key, &bytes, &n, NULL, err);
-    if (rc == 1 && n != p->n_cells * sizeof *scores)
+    scores[p->n_cells] = 0;
+    if (rc == 1 && n != p->n_cells * sizeof *scores &&
+        n != (p->n_cells + 1) * sizeof *scores)
         rc = error_set(err, E_FORMAT,
                        "the remembered decision %s is %zu bytes long: not ours", key, n);
     if (rc == 1 && n)
@@ -298,36 +278,44 @@ static int close_leftovers(fitness_human *f, panel *p, error *err)
 {
     crowd_counts c;
     TRY(crowd_count(f->crowd, &c, err));
-    return c.open_tasks ? ask(f, p, false, err) : 0;
+    return c.open_tasks ? ask(f, p, 0, err) : 0;
 }
 
-/* 1: *scores are what was decided, now or before; 0: pending. */
+/* 1: *scores are what was decided, now or before, and paid; 0: pending. */
 static int decide(fitness_human *f, panel *p, double *scores, error *err)
 {
     char key[SHA256_HEX];
+    crowd_counts c;
     TRY(decision_key(f, p, key, err));
     int rc = recall(f, key, p, scores, err);
-    if (rc == 1)
+    if (rc == 1) {
+        f->account.charged += (size_t)scores[p->n_cells];
         TRY(close_leftovers(f, p, err));
+    }
     if (rc != 0)
         return rc;
     rc = gather(f, p, err);
     if (rc <= 0)
         return rc;
     TRY(panel_scores(p, scores, err));
-    TRY(store_memo_put(f->store, key, scores, p->n_cells * sizeof *scores, err));
-    TRY(ask(f, p, false, err));
+    if (f->surrogate)
+        TRY(surrogate_witness(f->surrogate, f->crowd, p, err));
+    TRY(crowd_count(f->crowd, &c, err));
+    scores[p->n_cells] = (double)rating_account_charge(&f->account, c.ratings);
+    TRY(store_memo_put(f->store, key, scores, (p->n_cells + 1) * sizeof *scores, err));
+    TRY(ask(f, p, 0, err));
     TRY(update_state(f, 0, false, err));
     return 1;
 }
 
 /* ---- Measuring ---- */
 
-static void fill(const fitness_human *f, const outputs *o, const double *scores,
-                 measurement *batch, bool decided)
+/* Of cells that people were not shown, the scores are in the choice. */
+static void fill(const fitness_human *f, const outputs *o, const surrogate_choice *c,
+                 const double *scores, measurement *batch, bool decided)
 {
     const fitness_options *how = &f->experiment->fitness;
-    for (size_t i = 0, at = 0; i < o->n; i++) {
+    for (size_t i = 0, at = 0, cell = 0; i < o->n; i++) {
         const sheet_part *part = &o->sheet.parts[i];
         measurement *m = &batch[i];
         m->penalty = how->length_weight * (double)part->prompt_tokens;
@@ -336,23 +324,28 @@ static void fill(const fitness_human *f, const outputs *o, const double *scores,
                     : decided    ? FITNESS_DONE
                                  : FITNESS_PENDING;
         memcpy(m->reason, part->reason, sizeof m->reason);
-        for (size_t k = 0; m->status == FITNESS_DONE && k < m->n; k++)
-            m->scores[k] = scores[at++];
+        for (size_t k = 0; m->status == FITNESS_DONE && k < m->n; k++, cell++)
+            m->scores[k] = c->n && !c->shown[cell] ? c->scores[cell] : scores[at++];
     }
 }
 
 static int judge_outputs(fitness_human *f, const outputs *o, measurement *batch,
-                         error *err)
+                         expense *spent, error *err)
 {
     panel p = {0};
     double *scores = NULL;
-    int rc = fill_panel(f, o, &p, err);
-    if (rc == 0 && !(scores = array_new(p.n_cells, sizeof *scores)))
+    surrogate_choice c = {0};
+    int rc = f->surrogate ? surrogate_choose(f->surrogate, o, &c, spent, err) : 0;
+    if (rc == 0)
+        rc = fill_panel(f, o, c.shown, &p, err);
+    if (rc == 0 && !(scores = array_new(p.n_cells + 1, sizeof *scores)))
         rc = error_memory(err, p.n_cells * sizeof *scores);
     if (rc == 0)
         rc = decide(f, &p, scores, err);
     if (rc >= 0)
-        fill(f, o, scores, batch, rc == 1);
+        fill(f, o, &c, scores, batch, rc == 1);
+    if (rc == 1 && f->surrogate)
+        rc = surrogate_learn(f->surrogate, &p, scores, err);
     free(scores);
     panel_free(&p);
     return rc < 0 ? rc : 0;
@@ -374,7 +367,7 @@ static int measure_people(fitness_human *f, measurement *batch, size_t n, expens
     if (rc == 0 && f->preparer)
         preparer_turn(f->preparer, said.of, n);
     if (rc == 0)
-        rc = judge_outputs(f, &said, batch, err);
+        rc = judge_outputs(f, &said, batch, spent, err);
     if (f->preparer)
         preparer_turn(f->preparer, NULL, 0);
     outputs_free(&said);
@@ -435,12 +428,14 @@ static int human_measure(objective *o, measurement *batch, size_t n, expense *ou
 {
     fitness_human *f = (fitness_human *)o;
     expense most = {0}, spent = {0};
+    size_t charged = f->account.charged;
     if (!f->crowd)
         return error_set(err, E_ARGUMENT, "nobody can be asked before the run exists");
     TRY(price_all(f, batch, n, &most, err)); /* before anything of it is paid */
     TRY(f->model ? measure_mixed(f, batch, n, &spent, err)
                  : measure_people(f, batch, n, &spent, err));
     spent.evaluations = most.evaluations;
+    spent.ratings = f->account.charged - charged;
     *out = spent;
     return 0;
 }
@@ -448,7 +443,7 @@ static int human_measure(objective *o, measurement *batch, size_t n, expense *ou
 /* ---- Life ---- */
 
 int fitness_human_new(objective **out, const experiment *e, scorer *c,
-                      const volatile int *interrupt, error *err)
+                      const scorer_options *how, error *err)
 {
     fitness_human *f = calloc(1, sizeof *f);
     if (!f)
@@ -457,15 +452,20 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
                           .cost = human_cost,
                           .measure = human_measure,
                           .free = human_free,
+                          .ratings_left = UINT64_MAX,
                           .people = &f->state};
     f->experiment = e;
     f->scorer = c;
-    f->interrupt = interrupt;
+    f->interrupt = how->interrupt;
     f->state.simulated = e->people.simulated;
     f->has_gold = array_new(e->data->n, sizeof *f->has_gold);
     int rc = f->has_gold ? 0 : error_memory(err, e->data->n);
     if (rc == 0 && e->fitness.kind == FITNESS_MIXED)
         rc = model_part_open(&f->model, e, c, err);
+    if (rc == 0 && e->people.surrogate.on)
+        rc = surrogate_open(&f->surrogate, e, c, how, err);
+    if (rc == 0 && f->surrogate)
+        f->state.surrogate = surrogate_state(f->surrogate);
     if (rc < 0)
         human_free(&f->base);
     else
@@ -474,10 +474,11 @@ int fitness_human_new(objective **out, const experiment *e, scorer *c,
 }
 
 /* The experiment's rules hold from the beginning, until somebody changes them. */
-static int set_rules(fitness_human *f, error *err)
+static int begin_asking(fitness_human *f, error *err)
 {
     crowd_counts c;
     TRY(crowd_count(f->crowd, &c, err));
+    TRY(rating_account_open(&f->account, f->store, f->run, c.ratings, err));
     return c.tasks ? 0 : crowd_set_rules(f->crowd, &f->experiment->people.rules, err);
 }
 
@@ -492,9 +493,11 @@ int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
     TRY(rc);
     f->store = s;
     f->run = id;
+    if (f->surrogate)
+        surrogate_join(f->surrogate, s, id);
     f->poll_seconds =
         poll_seconds > 0 ? poll_seconds : f->experiment->people.poll_seconds;
     if (f->poll_seconds > 0 && !f->experiment->people.simulated)
         TRY(preparer_open(&f->preparer, f->experiment, f->scorer, err));
-    return set_rules(f, err);
+    return begin_asking(f, err);
 }

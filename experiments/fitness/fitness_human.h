@@ -14,18 +14,14 @@
 #include "scorer.h"
 
 /* For an experiment that asks people. Both are borrowed for the objective's life. Only
- * costs can be asked before fitness_human_join. `interrupt` as in scorer_options. */
+ * costs can be asked before fitness_human_join. `how`: of a scorer beside `c`. */
 int fitness_human_new(objective **out, const experiment *e, scorer *c,
-                      const volatile int *interrupt, error *err);
+                      const scorer_options *how, error *err);
 
 /* Take part in run `id` of `dir`, whose store is `s` (borrowed, as dir is not): opens its
  * crowd, and gives it the experiment's rules if nothing was asked yet. It looks for
  * answers every so many seconds; 0: as the experiment says. */
 int fitness_human_join(objective *o, store *s, const char *dir, uint64_t id,
                        double poll_seconds, error *err);
-
-/* The most that these measurements would ask of people: ratings, whatever candidates have
- * in common. */
-uint64_t fitness_human_ratings(const experiment *e, uint64_t evaluations);
 
 #endif

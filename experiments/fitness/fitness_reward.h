@@ -2,10 +2,9 @@
  * that were learned from people, in the context that people would have seen. Nobody is
  * asked.
  *
- * A score is the mean over the reward's heads, remembered like a model's: under the hash
- * of the reward's file and the text. The reward's model must be the experiment's. It
- * reads texts through a session of its own, since learned vectors may stand before the
- * candidates' rows. */
+ * A score is the mean over the reward's heads; what the heads look at, the text's
+ * features, is remembered like a model's score. The reward's model must be the
+ * experiment's. */
 #ifndef LAMARCK_EXPERIMENTS_FITNESS_FITNESS_REWARD_H
 #define LAMARCK_EXPERIMENTS_FITNESS_FITNESS_REWARD_H
 

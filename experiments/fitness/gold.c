@@ -28,9 +28,9 @@ static int put(panel *p, const char *context, const char *said, const char *spoi
     bool pair = kind == QUESTION_COMPARE || kind == QUESTION_BEST;
     TRY(crowd_put_output(p->crowd, context, said, good, err));
     TRY(crowd_put_output(p->crowd, context, spoilt, bad, err));
-    const char *outputs[2] = {pair ? good : bad, bad};
+    const char *shown[2] = {pair ? good : bad, bad};
     task_request t = {.question = p->pair_question,
-                      .outputs = outputs,
+                      .outputs = shown,
                       .wanted = 1,
                       .gold = pair                     ? good
                               : kind == QUESTION_SCALE ? "1"
@@ -55,4 +55,18 @@ int gold_put(panel *p, size_t at, const char *said, error *err)
     text_free(&good);
     text_free(&spoilt);
     return rc;
+}
+
+int gold_from_seed(panel *p, const outputs *o, bool *has, size_t *n_gold, error *err)
+{
+    const measurement *seed = &o->of[o->n];
+    size_t first = o->sheet.parts[o->n].first_pair;
+    for (size_t k = 0; k < seed->n && *n_gold < p->experiment->people.gold; k++) {
+        size_t x = seed->examples[k];
+        int rc = has[x] ? 0 : gold_put(p, x, o->texts[first + k], err);
+        TRY(rc);
+        *n_gold += (size_t)rc;
+        has[x] = true;
+    }
+    return 0;
 }

@@ -34,16 +34,10 @@ static int use_prefix(judge *j, const experiment *e, const prefix *p, error *err
 }
 
 static int open_objective(judge *j, const experiment *e, const judge_options *options,
-                          error *err)
+                          const scorer_options *scoring, error *err)
 {
     if (e->fitness.kind == FITNESS_REWARD)
-        return fitness_reward_new(&j->objective, e, j->scorer,
-                                  &(scorer_options){.store = options->store,
-                                                    .backend = options->backend,
-                                                    .overflow = e->overflow,
-                                                    .interrupt = options->interrupt,
-                                                    .ticker = options->ticker},
-                                  err);
+        return fitness_reward_new(&j->objective, e, j->scorer, scoring, err);
     if (!experiment_asks_people(e))
         return fitness_lm_new(&j->objective, e, j->scorer, err);
     if (!options->people)
@@ -52,7 +46,7 @@ static int open_objective(judge *j, const experiment *e, const judge_options *op
                          "ask; --set fitness.kind=logprob (or accuracy, exact, f1) lets "
                          "the model judge, where the rows have targets",
                          e->path);
-    return fitness_human_new(&j->objective, e, j->scorer, options->interrupt, err);
+    return fitness_human_new(&j->objective, e, j->scorer, scoring, err);
 }
 
 static int open_parts(judge *j, const experiment *e, const judge_options *options,
@@ -72,7 +66,7 @@ static int open_parts(judge *j, const experiment *e, const judge_options *option
     TRY(scorer_open(&j->scorer, j->model, j->session, &scoring, err));
     if (options->prefix)
         TRY(use_prefix(j, e, options->prefix, err));
-    TRY(open_objective(j, e, options, err));
+    TRY(open_objective(j, e, options, &scoring, err));
     if (experiment_soft_gene(e) < e->spec.n_genes) {
         objective *inner = j->objective;
         j->objective = NULL;

@@ -52,3 +52,29 @@ int outputs_new(const experiment *e, const scorer *c, const measurement *batch, 
         outputs_free(o);
     return rc;
 }
+
+int outputs_price(const experiment *e, scorer *c, const outputs *o, bool *charged,
+                  expense *out, error *err)
+{
+    size_t n = o->sheet.contexts.n;
+    *out = (expense){0};
+    TRY(scorer_price(c, o->sheet.contexts.rows, n, &e->fitness.generation, &out->tokens,
+                     charged, err));
+    for (size_t i = 0; i < n; i++)
+        out->evaluations += charged[i];
+    return 0;
+}
+
+int outputs_show(const outputs *o, const bool *shown, panel *p, error *err)
+{
+    const sheet_part *parts = o->sheet.parts;
+    for (size_t i = 0, at = 0; i < o->n; i++)
+        for (size_t k = 0; !parts[i].failed && k < o->of[i].n; k++, at++) {
+            size_t x = o->of[i].examples[k];
+            const char *said = o->texts[parts[i].first_pair + k];
+            const char *anchor = o->texts[parts[o->n].first_pair + o->seed_at[x]];
+            if (!shown || shown[at])
+                TRY(panel_add(p, i, x, said, anchor, err));
+        }
+    return 0;
+}

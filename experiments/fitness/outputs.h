@@ -3,6 +3,7 @@
 #ifndef LAMARCK_EXPERIMENTS_FITNESS_OUTPUTS_H
 #define LAMARCK_EXPERIMENTS_FITNESS_OUTPUTS_H
 
+#include "panel.h"
 #include "scorer.h"
 #include "sheet.h"
 
@@ -19,5 +20,13 @@ typedef struct outputs {
 int outputs_new(const experiment *e, const scorer *c, const measurement *batch, size_t n,
                 outputs *o, error *err);
 void outputs_free(outputs *o);
+
+/* What generating them costs at most: tokens, and evaluations. charged[c]: context c of
+ * the sheet is among them (it has not been paid for). */
+int outputs_price(const experiment *e, scorer *c, const outputs *o, bool *charged,
+                  expense *out, error *err);
+/* Put every cell into the panel, candidate by candidate; those that failed said nothing.
+ * shown[k] (NULL: all) says whether cell k is put. */
+int outputs_show(const outputs *o, const bool *shown, panel *p, error *err);
 
 #endif

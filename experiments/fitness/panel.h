@@ -71,9 +71,9 @@ int panel_clean(const char *said, text *out, error *err);
 int panel_read(panel *p, error *err);
 /* Answers that are still wanted before the batch is decided. */
 size_t panel_missing(const panel *p);
-/* Put the tasks that would decide most, as many as answers are missing; their ids go into
- * *open (a set). */
-int panel_ask(panel *p, name_index *open, error *err);
+/* Put the tasks that would decide most, for so many answers; their ids go into *open (a
+ * set). */
+int panel_ask(panel *p, size_t most, name_index *open, error *err);
 /* Close all other tasks about outputs of this batch: those of an earlier plan, or of a
  * process that was killed. */
 int panel_close_others(panel *p, const name_index *open, error *err);

@@ -208,12 +208,12 @@ static int put_choices(panel *p, option_list *l, name_index *open, error *err)
     return 0;
 }
 
-static int ask_choices(panel *p, name_index *open, error *err)
+static int ask_choices(panel *p, size_t most, name_index *open, error *err)
 {
     option_list l = {0};
     int rc = list_options(p, &l, err);
     if (rc == 0)
-        rc = next_questions(p->models, p->n_groups, l.list, l.n, panel_missing(p), err);
+        rc = next_questions(p->models, p->n_groups, l.list, l.n, most, err);
     if (rc == 0)
         rc = put_choices(p, &l, open, err);
     free(l.list);
@@ -223,7 +223,7 @@ static int ask_choices(panel *p, name_index *open, error *err)
 /* ---- One at a time ---- */
 
 /* The fewer answers an output has, the more the next one says. */
-static int ask_single(panel *p, name_index *open, error *err)
+static int ask_single(panel *p, size_t most, name_index *open, error *err)
 {
     size_t wanted = p->experiment->people.ratings;
     for (size_t k = 0; k < p->n_groups; k++)
@@ -233,18 +233,21 @@ static int ask_single(panel *p, name_index *open, error *err)
             task_request t = {.question = p->question,
                               .outputs = outputs,
                               .priority = 1 / (1 + (double)x->answers)};
-            if (x->answers < wanted)
-                TRY(put_task(p, &t, wanted - x->answers, open, err));
+            size_t more = x->answers < wanted ? wanted - x->answers : 0;
+            more = more < most ? more : most;
+            if (more)
+                TRY(put_task(p, &t, more, open, err));
+            most -= more;
         }
     return 0;
 }
 
-int panel_ask(panel *p, name_index *open, error *err)
+int panel_ask(panel *p, size_t most, name_index *open, error *err)
 {
     question_kind kind = p->experiment->people.question.kind;
     if (kind == QUESTION_SCALE || kind == QUESTION_ACCEPT)
-        return ask_single(p, open, err);
-    return ask_choices(p, open, err);
+        return ask_single(p, most, open, err);
+    return ask_choices(p, most, open, err);
 }
 
 /* ---- No longer ---- */

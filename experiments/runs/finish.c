@@ -82,27 +82,42 @@ static size_t possible_finalists(const search *s, size_t k, const search_query *
     return count;
 }
 
-/* The k dearest of them on the selection split, and the dearest beside the seed on the
- * final one. tokens and evaluations have room for n. */
-static void sum_reserve(const finish *f, const uint64_t *ids, size_t n, uint64_t *tokens,
-                        uint64_t *evaluations, expense *out)
+/* What of an expense a budget limits. */
+static const size_t limited[] = {offsetof(expense, tokens),
+                                 offsetof(expense, evaluations),
+                                 offsetof(expense, ratings)};
+enum { N_LIMITED = sizeof limited / sizeof *limited };
+
+static uint64_t *part_of(expense *x, size_t offset)
 {
-    size_t k = f->experiment->finalists;
-    expense dearest = {0};
-    for (size_t i = 0; i < n; i++) {
-        const finish_cost *c = &f->costs[ids[i] - 1];
-        tokens[i] = c->selection.tokens;
-        evaluations[i] = c->selection.evaluations;
-        if (ids[i] == SEED_ID)
-            continue;
-        dearest.tokens = larger(dearest.tokens, c->final.tokens);
-        dearest.evaluations = larger(dearest.evaluations, c->final.evaluations);
+    return (uint64_t *)(void *)((char *)x + offset);
+}
+
+/* The seed on the final split, and beside it the dearest of the others. */
+static void sum_final(const finish *f, const uint64_t *ids, size_t n, expense *out)
+{
+    *out = (expense){0};
+    for (size_t m = 0; m < N_LIMITED; m++) {
+        uint64_t dearest = 0;
+        for (size_t i = 0; i < n; i++)
+            if (ids[i] != SEED_ID)
+                dearest =
+                    larger(dearest, *part_of(&f->costs[ids[i] - 1].final, limited[m]));
+        *part_of(out, limited[m]) =
+            *part_of(&f->costs[SEED_ID - 1].final, limited[m]) + dearest;
     }
-    const expense *seed = &f->costs[SEED_ID - 1].final;
-    *out =
-        (expense){.tokens = sum_of_largest(tokens, n, k) + seed->tokens + dearest.tokens,
-                  .evaluations = sum_of_largest(evaluations, n, k) + seed->evaluations +
-                                 dearest.evaluations};
+}
+
+/* That, and the k dearest of them on the selection split. `room` is for n. */
+static void sum_reserve(const finish *f, const uint64_t *ids, size_t n, uint64_t *room,
+                        expense *out)
+{
+    sum_final(f, ids, n, out);
+    for (size_t m = 0; m < N_LIMITED; m++) {
+        for (size_t i = 0; i < n; i++)
+            room[i] = *part_of(&f->costs[ids[i] - 1].selection, limited[m]);
+        *part_of(out, limited[m]) += sum_of_largest(room, n, f->experiment->finalists);
+    }
 }
 
 int finish_reserve(finish *f, const search *s, const search_query *queries, size_t n,
@@ -112,11 +127,11 @@ int finish_reserve(finish *f, const search *s, const search_query *queries, size
     TRY(learn_cost(f, SEED_ID, &f->experiment->seeds[0], err));
     for (size_t i = 0; i < n; i++)
         TRY(learn_cost(f, queries[i].id, queries[i].genome, err));
-    uint64_t *ids = array_new(3 * most, sizeof *ids);
+    uint64_t *ids = array_new(2 * most, sizeof *ids);
     if (!ids)
-        return error_memory(err, 3 * most * sizeof *ids);
+        return error_memory(err, 2 * most * sizeof *ids);
     size_t count = possible_finalists(s, k, queries, n, ids);
-    sum_reserve(f, ids, count, ids + most, ids + 2 * most, out);
+    sum_reserve(f, ids, count, ids + most, out);
     free(ids);
     return 0;
 }
@@ -163,10 +178,12 @@ static int heat_new(heat *h, const finish *f, const search *s, split_name name,
     return 0;
 }
 
-/* 1 measured (some may have failed), 0 some are pending. */
-static int heat_measure(heat *h, finish *f, ledger *l, purpose p, error *err)
+/* 1 measured (some may have failed), 0 some are pending. `reserve` is to be left. */
+static int heat_measure(heat *h, finish *f, ledger *l, purpose p, const expense *reserve,
+                        error *err)
 {
     expense spent = {0};
+    f->objective->ratings_left = ledger_ratings_left(l, reserve);
     TRY(f->objective->measure(f->objective, h->of, h->n, &spent, err));
     ledger_charge(l, p, &spent);
     for (size_t i = 0; i < h->n; i++)
@@ -203,13 +220,13 @@ static int affordable(finish *f, const search *s, const ledger *l, const uint64_
     TRY(learn_cost(f, SEED_ID, &f->experiment->seeds[0], err));
     for (size_t i = 0; i < *n; i++)
         TRY(learn_cost(f, ids[i], search_find(s, ids[i])->genome, err));
-    uint64_t *room = array_new(2 * *n, sizeof *room);
+    uint64_t *room = array_new(*n, sizeof *room);
     if (!room)
-        return error_memory(err, 2 * *n * sizeof *room);
+        return error_memory(err, *n * sizeof *room);
     for (size_t k = *n; k > 1; k--) {
         const expense nothing = {0};
         expense whole;
-        sum_reserve(f, ids, k, room, room + k, &whole);
+        sum_reserve(f, ids, k, room, &whole);
         if (!ledger_refuses(l, &whole, &nothing))
             break;
         *n = k - 1;
@@ -233,6 +250,7 @@ static int select_winner(finish *f, const search *s, ledger *l, verdict *v, erro
 {
     size_t k = f->experiment->finalists ? f->experiment->finalists : 1;
     heat h = {0};
+    expense rest = {0};
     uint64_t *ids = array_new(k, sizeof *ids);
     if (!ids)
         return error_memory(err, k * sizeof *ids);
@@ -241,8 +259,10 @@ static int select_winner(finish *f, const search *s, ledger *l, verdict *v, erro
                : error_set(err, E_ARGUMENT, "no candidate could be measured");
     if (rc == 0)
         rc = heat_new(&h, f, s, SPLIT_SELECTION, ids, n, err);
-    if (rc == 0)
-        rc = heat_measure(&h, f, l, FOR_SELECTION, err);
+    if (rc == 0) {
+        sum_final(f, ids, n, &rest);
+        rc = heat_measure(&h, f, l, FOR_SELECTION, &rest, err);
+    }
     if (rc == 1 && !(v->selection = array_new(n, sizeof *v->selection)))
         rc = error_memory(err, n * sizeof *v->selection);
     for (size_t i = 0; rc == 1 && i < n; i++)
@@ -287,9 +307,10 @@ static int compare_with_seed(finish *f, const search *s, ledger *l, uint64_t win
 {
     uint64_t ids[2] = {SEED_ID, winner};
     heat h = {0};
+    const expense nothing = {0};
     int rc = heat_new(&h, f, s, SPLIT_FINAL, ids, winner == SEED_ID ? 1 : 2, err);
     if (rc == 0)
-        rc = heat_measure(&h, f, l, FOR_FINAL, err);
+        rc = heat_measure(&h, f, l, FOR_FINAL, &nothing, err);
     if (rc == 1 && h.of[0].status == FITNESS_FAILED)
         rc = heat_failure(&h, 0, err);
     *failed = rc == 1 && h.of[h.n - 1].status == FITNESS_FAILED;

@@ -26,16 +26,14 @@ void ledger_charge(ledger *l, purpose p, const expense *x)
     l->spent[p].tokens += x->tokens;
     l->spent[p].evaluations += x->evaluations;
     l->spent[p].reused += x->reused;
+    l->spent[p].ratings += x->ratings;
 }
 
 spend ledger_total(const ledger *l)
 {
     spend total = {0};
-    for (purpose p = 0; p < N_PURPOSES; p++) {
-        total.tokens += l->spent[p].tokens;
-        total.evaluations += l->spent[p].evaluations;
-        total.reused += l->spent[p].reused;
-    }
+    for (purpose p = 0; p < N_PURPOSES; p++)
+        spend_add(&total, &l->spent[p]);
     return total;
 }
 
@@ -93,6 +91,8 @@ const char *ledger_refuses(const ledger *l, const expense *next, const expense *
     if (over(l->budget.evaluations, total.evaluations, next->evaluations,
              reserve->evaluations))
         return "budget: evaluations";
+    if (over(l->budget.ratings, total.ratings, next->ratings, reserve->ratings))
+        return "budget: ratings";
     if (l->budget.seconds > 0 &&
         l->seconds + forecast(l, next, reserve) > l->budget.seconds)
         return "budget: seconds";
@@ -108,4 +108,14 @@ uint64_t ledger_allowance(const ledger *l, const expense *reserve)
     if (l->budget.tokens == 0)
         return UINT64_MAX;
     return l->budget.tokens - total.tokens - reserve->tokens;
+}
+
+uint64_t ledger_ratings_left(const ledger *l, const expense *reserve)
+{
+    uint64_t most = l->budget.ratings, used = ledger_total(l).ratings;
+    if (most == 0)
+        return UINT64_MAX;
+    if (used >= most || reserve->ratings >= most - used)
+        return 0;
+    return most - used - reserve->ratings;
 }

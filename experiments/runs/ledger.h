@@ -30,13 +30,16 @@ void ledger_advance(ledger *l, double seconds);
 
 /* Would the next expense, and after it the reserve, still be within the budget? NULL, or
  * the limit that would be broken: "budget: tokens", "budget: evaluations", "budget:
- * seconds". Time is foretold from the pace so far, or of late if that is slower; before
+ * ratings", "budget: seconds". Time is foretold from the pace so far, or of late if that is slower; before
  * there is a pace it never says no. */
 const char *ledger_refuses(const ledger *l, const expense *next, const expense *reserve);
 
 /* Tokens that may be spent now so that the reserve is still there; UINT64_MAX when tokens
  * are not limited, 0 when the time is up. */
 uint64_t ledger_allowance(const ledger *l, const expense *reserve);
+
+/* The same of ratings. */
+uint64_t ledger_ratings_left(const ledger *l, const expense *reserve);
 
 /* Seconds to hold back for work of so many tokens at so many per second: more than it
  * should take, since rows differ in how much they share, and machines in what else they

@@ -7,6 +7,7 @@
 
 #include "../fitness/fitness_human.h"
 #include "../fitness/fitness_lm.h"
+#include "../fitness/rating_account.h"
 #include "run_frame.h"
 #include "run_loop.h"
 
@@ -171,11 +172,12 @@ int run_resume(const char *dir, uint64_t id, const run_options *options,
 /* ---- Foretelling ---- */
 
 /* The least of the limits that are set, in tokens; 0 when none is. */
-static double token_limit(const budget *b, double per_evaluation, double pace)
+static double token_limit(const budget *b, double per_evaluation, double per_rating,
+                          double pace)
 {
     double least = 0;
     double limits[] = {(double)b->tokens, (double)b->evaluations * per_evaluation,
-                       b->seconds * pace};
+                       (double)b->ratings * per_rating, b->seconds * pace};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         if (limits[i] > 0 && (least == 0 || limits[i] < least))
             least = limits[i];
@@ -188,12 +190,16 @@ static void foretell(const experiment *e, double pace, const expense *first,
     double both = (double)(first->tokens + last->tokens);
     uint64_t evaluations = first->evaluations + last->evaluations;
     double per_evaluation = evaluations ? both / (double)evaluations : 0;
-    double tokens = token_limit(&e->budget, per_evaluation, pace);
+    uint64_t n_ratings = first->ratings + last->ratings;
+    double tokens = token_limit(&e->budget, per_evaluation,
+                                n_ratings ? both / (double)n_ratings : 0, pace);
     *out = (run_estimate){
         .tokens = (uint64_t)tokens,
         .evaluations = per_evaluation > 0 ? (uint64_t)(tokens / per_evaluation) : 0,
         .first_generation_tokens = first->tokens,
         .finish_tokens = last->tokens,
+        .first_generation_ratings = first->ratings,
+        .finish_ratings = last->ratings,
         .tokens_per_second = pace,
         .seconds = pace > 0 ? tokens / pace : 0};
     if (e->budget.evaluations && out->evaluations > e->budget.evaluations)
@@ -204,6 +210,8 @@ static void foretell(const experiment *e, double pace, const expense *first,
 static void foretell_people(const experiment *e, run_estimate *out)
 {
     out->ratings = fitness_human_ratings(e, out->evaluations);
+    if (e->budget.ratings)
+        out->ratings = e->budget.ratings;
     out->cents = (double)out->ratings * e->people.cents;
     out->people_seconds = (double)out->ratings * e->people.rating_seconds;
 }

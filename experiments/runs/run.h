@@ -45,6 +45,7 @@ int run_resume(const char *dir, uint64_t id, const run_options *options,
 typedef struct run_estimate {
     uint64_t tokens, evaluations; /* at most: the budget, or what the search would ask */
     uint64_t first_generation_tokens, finish_tokens;
+    uint64_t first_generation_ratings, finish_ratings;
     double tokens_per_second, seconds;
     uint64_t ratings; /* asked of people, at most; 0 where nobody is asked */
     double cents, people_seconds;

@@ -73,6 +73,9 @@ int run_check_budget(const experiment *e, objective *o, double pace, expense *fi
     if (b->evaluations && first->evaluations + finish_most->evaluations > b->evaluations)
         return refuse("evaluations", (double)b->evaluations, (double)first->evaluations,
                       (double)finish_most->evaluations, err);
+    if (b->ratings && first->ratings + finish_most->ratings > b->ratings)
+        return refuse("ratings", (double)b->ratings, (double)first->ratings,
+                      (double)finish_most->ratings, err);
     if (b->seconds > 0 && pace > 0 && tokens / pace > b->seconds)
         return refuse("seconds", b->seconds, (double)first->tokens / pace,
                       (double)finish_most->tokens / pace, err);

@@ -252,12 +252,15 @@ static int refuse_first(const runner *r, const expense *next, error *err)
 {
     const budget *b = &r->ledger.budget;
     return error_set(err, E_LIMIT,
-                     "the budget (%llu tokens, %llu evaluations) is smaller than the "
-                     "first generation and the finish: %llu tokens, %llu evaluations",
+                     "the budget (%llu tokens, %llu evaluations, %llu ratings) is "
+                     "smaller than the first generation and the finish: %llu tokens, "
+                     "%llu evaluations, %llu ratings",
                      (unsigned long long)b->tokens, (unsigned long long)b->evaluations,
+                     (unsigned long long)b->ratings,
                      (unsigned long long)(ledger_total(&r->ledger).tokens + next->tokens +
                                           r->reserve.tokens),
-                     (unsigned long long)(next->evaluations + r->reserve.evaluations));
+                     (unsigned long long)(next->evaluations + r->reserve.evaluations),
+                     (unsigned long long)(next->ratings + r->reserve.ratings));
 }
 
 /* All queries of the step are answered: put it on record, or compare it with the record
@@ -284,6 +287,7 @@ static int measure(runner *r, batch *b, const search_query *queries, error *err)
 {
     expense spent = {0};
     objective *o = r->parts->objective;
+    o->ratings_left = ledger_ratings_left(&r->ledger, &r->reserve);
     TRY(o->measure(o, b->of, b->n, &spent, err));
     ledger_charge(&r->ledger, FOR_SEARCH, &spent);
     size_t n_final = batch_answers(b, queries);

@@ -72,7 +72,8 @@ static bool same_spend(const spend a[N_PURPOSES], const spend b[N_PURPOSES])
 {
     bool same = true;
     for (purpose p = 0; p < N_PURPOSES; p++)
-        same = same && a[p].tokens == b[p].tokens && a[p].evaluations == b[p].evaluations;
+        same = same && a[p].tokens == b[p].tokens &&
+               a[p].evaluations == b[p].evaluations && a[p].ratings == b[p].ratings;
     return same;
 }
 

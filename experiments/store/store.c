@@ -52,9 +52,13 @@ static const char schema_3[] =
     "CREATE TABLE comparison (run INTEGER, role INTEGER, difference, ci_low, ci_high, p,"
     " PRIMARY KEY (run, role)) WITHOUT ROWID;";
 
+/* What people gave. */
+static const char schema_4[] =
+    "ALTER TABLE spend ADD COLUMN ratings INTEGER NOT NULL DEFAULT 0;";
+
 /* What takes a file from each version to the next; its version (PRAGMA user_version) is
  * how many of these it has. */
-static const char *const schema_steps[] = {schema_1, schema_2, schema_3};
+static const char *const schema_steps[] = {schema_1, schema_2, schema_3, schema_4};
 enum { SCHEMA_VERSION = sizeof schema_steps / sizeof *schema_steps };
 
 /* ---- Transactions ---- */

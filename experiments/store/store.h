@@ -71,8 +71,11 @@ purpose_name(purpose p); /* "search", "proposals", "training", "selection", "fin
 
 typedef struct spend {
     uint64_t tokens, evaluations;
-    uint64_t reused; /* tokens of those that another run of the folder had computed */
+    uint64_t reused;  /* tokens of those that another run of the folder had computed */
+    uint64_t ratings; /* that people gave */
 } spend;
+/* *sum grows by x. */
+void spend_add(spend *sum, const spend *x);
 
 /* One step of a search, as it looked when it was told. */
 typedef struct history_point {

@@ -56,7 +56,9 @@ int store_read_spend(store *s, uint64_t run, int64_t step, spend out[N_PURPOSES]
     sqlite3_stmt *q;
     int rc;
     memset(out, 0, N_PURPOSES * sizeof *out);
-    TRY(store_query(s, SQL_SPEND_READ, &q, err, "ii", (int64_t)run, step));
+    /* Read-only, a file may be older than the counting of ratings. */
+    TRY(store_query(s, s->version < 4 ? SQL_SPEND_READ_OLD : SQL_SPEND_READ, &q, err,
+                    "ii", (int64_t)run, step));
     while ((rc = store_next(s, q, "read what was spent", err)) == 1) {
         const char *name = (const char *)sqlite3_column_text(q, 0);
         size_t p = find_name(name ? name : "", purpose_at, N_PURPOSES);
@@ -65,6 +67,7 @@ int store_read_spend(store *s, uint64_t run, int64_t step, spend out[N_PURPOSES]
         out[p].tokens = (uint64_t)sqlite3_column_int64(q, 1);
         out[p].evaluations = (uint64_t)sqlite3_column_int64(q, 2);
         out[p].reused = (uint64_t)sqlite3_column_int64(q, 3);
+        out[p].ratings = (uint64_t)sqlite3_column_int64(q, 4);
     }
     return rc;
 }

@@ -25,6 +25,14 @@ const char *purpose_name(purpose p)
     return purpose_names[p];
 }
 
+void spend_add(spend *sum, const spend *x)
+{
+    sum->tokens += x->tokens;
+    sum->evaluations += x->evaluations;
+    sum->reused += x->reused;
+    sum->ratings += x->ratings;
+}
+
 /* ---- The lock ----
  *
  * DIR/lock has one line of LOCK_BYTES per run. Whoever works on run i holds an open file
@@ -174,9 +182,10 @@ int store_put_spend(store *s, uint64_t run, int64_t step, const spend spent[N_PU
                     error *err)
 {
     for (purpose p = 0; p < N_PURPOSES; p++)
-        TRY(store_execute(s, SQL_SPEND_PUT, "record what was spent", err, "iisiii",
+        TRY(store_execute(s, SQL_SPEND_PUT, "record what was spent", err, "iisiiii",
                           (int64_t)run, step, purpose_name(p), (int64_t)spent[p].tokens,
-                          (int64_t)spent[p].evaluations, (int64_t)spent[p].reused));
+                          (int64_t)spent[p].evaluations, (int64_t)spent[p].reused,
+                          (int64_t)spent[p].ratings));
     return 0;
 }
 

@@ -21,9 +21,11 @@ static const char *const statement_sql[N_STATEMENTS] = {
     [SQL_RUN_READ] =
         "SELECT seed, name, experiment, model_hash, backend, started, status,"
         " stop_reason, seconds FROM run WHERE id = ?",
-    [SQL_SPEND_PUT] = "INSERT OR REPLACE INTO spend VALUES (?, ?, ?, ?, ?, ?)",
-    [SQL_SPEND_READ] = "SELECT purpose, tokens, evaluations, reused FROM spend"
+    [SQL_SPEND_PUT] = "INSERT OR REPLACE INTO spend VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [SQL_SPEND_READ] = "SELECT purpose, tokens, evaluations, reused, ratings FROM spend"
                        " WHERE run = ? AND step = ?",
+    [SQL_SPEND_READ_OLD] = "SELECT purpose, tokens, evaluations, reused, 0 FROM spend"
+                           " WHERE run = ? AND step = ?",
     [SQL_HISTORY_PUT] =
         "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_HISTORY_GET] =

@@ -22,6 +22,7 @@ typedef enum statement {
     SQL_RUN_READ,
     SQL_SPEND_PUT,
     SQL_SPEND_READ,
+    SQL_SPEND_READ_OLD,
     SQL_HISTORY_PUT,
     SQL_HISTORY_GET,
     SQL_HISTORY_READ,

@@ -164,6 +164,7 @@ outlook outlook_of_budget(const budget *b, const spend *spent, double seconds)
     outlook_consider(&o, "tokens", (double)spent->tokens, (double)b->tokens, seconds);
     outlook_consider(&o, "evaluations", (double)spent->evaluations,
                      (double)b->evaluations, seconds);
+    outlook_consider(&o, "ratings", (double)spent->ratings, (double)b->ratings, seconds);
     outlook_consider(&o, "seconds", seconds, b->seconds, seconds);
     return o;
 }

@@ -14,10 +14,10 @@ enum {
 static spend spent_so_far(const run_progress *p)
 {
     spend sum = {0};
-    for (int i = 0; p->point && i < N_PURPOSES; i++) {
-        sum.tokens += p->point->spent[i].tokens;
-        sum.evaluations += p->point->spent[i].evaluations;
-    }
+    for (int i = 0; p->point && i < N_PURPOSES; i++)
+        spend_add(&sum, &p->point->spent[i]);
+    if (p->people && p->people->taken > sum.ratings)
+        sum.ratings = p->people->taken; /* of the step that people are at work on */
     return sum;
 }
 

@@ -111,8 +111,9 @@ static void put_bar(page *p, const run_record *r, uint64_t total)
     put(p, "</div>");
 }
 
+/* `all`: of which it is a part. */
 static void put_spend_row(page *p, const char *label, int series, const spend *s,
-                          uint64_t total)
+                          const spend *all)
 {
     put(p, "<tr><td>");
     if (series)
@@ -122,8 +123,12 @@ static void put_spend_row(page *p, const char *label, int series, const spend *s
     put(p, "</td><td class=\"n\">");
     put_count(p, s->tokens);
     put_format(p, "</td><td class=\"n\">%.1f %%</td><td class=\"n\">",
-               total ? 100 * (double)s->tokens / (double)total : 0.0);
+               all->tokens ? 100 * (double)s->tokens / (double)all->tokens : 0.0);
     put_count(p, s->evaluations);
+    if (all->ratings) {
+        put(p, "</td><td class=\"n\">");
+        put_count(p, s->ratings);
+    }
     put(p, "</td></tr>");
 }
 
@@ -134,12 +139,12 @@ void report_spend(page *p, const run_record *r)
     if (all.tokens)
         put_bar(p, r, all.tokens);
     put(p, "<div class=\"scroll\"><table><tr><th></th><th class=\"n\">tokens</th><th "
-           "class=\"n\">share</th><th class=\"n\">evaluations</th></tr>");
+           "class=\"n\">share</th><th class=\"n\">evaluations</th>");
+    put(p, all.ratings ? "<th class=\"n\">ratings</th></tr>" : "</tr>");
     for (int i = 0; i < N_PURPOSES; i++)
         if (summary_has_purpose(r, (purpose)i))
-            put_spend_row(p, summary_purpose(r, (purpose)i), i + 1, &r->spent[i],
-                          all.tokens);
-    put_spend_row(p, "all", 0, &all, all.tokens);
+            put_spend_row(p, summary_purpose(r, (purpose)i), i + 1, &r->spent[i], &all);
+    put_spend_row(p, "all", 0, &all, &all);
     put(p, "</table></div><p class=\"note\">");
     text duration = {0};
     if (p->rc == 0)

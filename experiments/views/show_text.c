@@ -121,28 +121,37 @@ out:
 
 /* ---- Spend ---- */
 
-static int add_spend_row(const sheet *s, const char *label, const spend *sp)
+/* `rated`: people were asked. */
+static int add_spend_row(const sheet *s, const char *label, const spend *sp, bool rated)
 {
-    text tokens = {0}, evaluations = {0};
+    text tokens = {0}, evaluations = {0}, ratings = {0};
     int rc = summary_count(&tokens, sp->tokens, s->err);
     if (rc == 0)
         rc = summary_count(&evaluations, sp->evaluations, s->err);
     if (rc == 0)
-        rc = text_add_format(s->out, s->err, "  %-10s %12s tokens %9s evaluations\n",
-                             label, text_string(&tokens), text_string(&evaluations));
+        rc = summary_count(&ratings, sp->ratings, s->err);
+    if (rc == 0)
+        rc = text_add_format(s->out, s->err, "  %-10s %12s tokens %9s evaluations", label,
+                             text_string(&tokens), text_string(&evaluations));
+    if (rc == 0 && rated)
+        rc = text_add_format(s->out, s->err, " %9s ratings", text_string(&ratings));
+    if (rc == 0)
+        rc = text_add_string(s->out, "\n", s->err);
     text_free(&tokens);
     text_free(&evaluations);
+    text_free(&ratings);
     return rc;
 }
 
 int show_spend(const sheet *s, const run_record *r)
 {
+    spend all = summary_spent(r);
     TRY(add_heading(s, "spent"));
     for (int p = 0; p < N_PURPOSES; p++)
         if (summary_has_purpose(r, (purpose)p))
-            TRY(add_spend_row(s, purpose_name((purpose)p), &r->spent[p]));
-    spend all = summary_spent(r);
-    TRY(add_spend_row(s, "all", &all));
+            TRY(add_spend_row(s, purpose_name((purpose)p), &r->spent[p],
+                              all.ratings > 0));
+    TRY(add_spend_row(s, "all", &all, all.ratings > 0));
     TRY(text_add_string(s->out, "  in ", s->err));
     TRY(summary_duration(s->out, r->seconds, s->err));
     if (all.reused) {

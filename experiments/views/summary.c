@@ -100,11 +100,8 @@ spend summary_spent(const run_record *r)
 {
     const spend *by = r->spent;
     spend sum = {0};
-    for (int p = 0; p < N_PURPOSES; p++) {
-        sum.tokens += by[p].tokens;
-        sum.evaluations += by[p].evaluations;
-        sum.reused += by[p].reused;
-    }
+    for (int p = 0; p < N_PURPOSES; p++)
+        spend_add(&sum, &by[p]);
     return sum;
 }
 

@@ -30,8 +30,9 @@ static json_t *prompt_json(const run_record *r, uint64_t id, const split_score *
 
 static json_t *spend_json(const spend *s)
 {
-    return json_pack("{s:I, s:I, s:I}", "tokens", (json_int_t)s->tokens, "evaluations",
-                     (json_int_t)s->evaluations, "reused", (json_int_t)s->reused);
+    return json_pack("{s:I, s:I, s:I, s:I}", "tokens", (json_int_t)s->tokens,
+                     "evaluations", (json_int_t)s->evaluations, "reused",
+                     (json_int_t)s->reused, "ratings", (json_int_t)s->ratings);
 }
 
 static json_t *spent_json(const run_record *r)
@@ -45,25 +46,24 @@ static json_t *spent_json(const run_record *r)
             json_decref(by);
             by = NULL;
         }
-    return json_pack("{s:I, s:I, s:o, s:I, s:o}", "tokens", (json_int_t)all.tokens,
-                     "evaluations", (json_int_t)all.evaluations, "seconds",
-                     json_real_or_null(r->seconds), "reused", (json_int_t)all.reused,
-                     "by_purpose", by);
+    return json_pack("{s:I, s:I, s:I, s:o, s:I, s:o}", "tokens", (json_int_t)all.tokens,
+                     "evaluations", (json_int_t)all.evaluations, "ratings",
+                     (json_int_t)all.ratings, "seconds", json_real_or_null(r->seconds),
+                     "reused", (json_int_t)all.reused, "by_purpose", by);
 }
 
 static json_t *point_json(const history_point *h)
 {
     spend all = {0};
-    for (int p = 0; p < N_PURPOSES; p++) {
-        all.tokens += h->spent[p].tokens;
-        all.evaluations += h->spent[p].evaluations;
-    }
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I}", "step",
+    for (int p = 0; p < N_PURPOSES; p++)
+        spend_add(&all, &h->spent[p]);
+    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "step",
                      (json_int_t)h->step, "generation", (json_int_t)h->generation, "best",
                      json_real_or_null(h->best), "best_se", json_real_or_null(h->best_se),
                      "median", json_real_or_null(h->median), "best_id",
                      (json_int_t)h->best_id, "alive", (json_int_t)h->n_alive, "tokens",
-                     (json_int_t)all.tokens, "evaluations", (json_int_t)all.evaluations);
+                     (json_int_t)all.tokens, "evaluations", (json_int_t)all.evaluations,
+                     "ratings", (json_int_t)all.ratings);
 }
 
 /* Append, or drop the whole list: a NULL list makes json_pack give NULL. */

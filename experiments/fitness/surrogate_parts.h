@@ -1,0 +1,71 @@
+/* A surrogate's insides: what it knows, and the batch at hand. Only surrogate*.c include
+ * this. */
+#ifndef LAMARCK_EXPERIMENTS_FITNESS_SURROGATE_PARTS_H
+#define LAMARCK_EXPERIMENTS_FITNESS_SURROGATE_PARTS_H
+
+#include "../../rater/reward_guard.h"
+#include "surrogate.h"
+#include "text_reader.h"
+
+/* What was said in what context: numbered as it was first read. */
+typedef struct text_shelf {
+    name_index contexts;
+    name_index keys; /* the context's number, a newline, the text as people see it */
+    size_t *context, *row; /* (keys.n) a data row that shows the context */
+    double *x;             /* (n_read, width) features */
+    double *value;         /* (keys.n) what the reward of the batch gives; NaN */
+    size_t n_read, context_capacity, row_capacity, x_capacity, value_capacity;
+    name_index ids; /* as the crowd knows them: of texts that people were shown */
+    size_t *of_id, of_id_capacity;
+} text_shelf;
+
+/* One of two texts was preferred, as a lesson has it. */
+typedef struct rated_pair {
+    int64_t id;     /* of the rating; a choice among four is several pairs */
+    double outcome; /* 1: a, 0: b, 1/2: a tie; NaN: the rating does not count any more */
+    double predicted; /* margin of a over b, before it came; NaN: by nobody */
+    uint64_t a, b;    /* texts */
+} rated_pair;
+
+/* What one candidate said on one example; as the choice on record has it, but for the
+ * first four members. */
+enum { NO_TEXT = -1 };
+typedef struct surrogate_cell {
+    size_t candidate;
+    int64_t text, anchor;              /* NO_TEXT: of another split */
+    double penalty;                    /* of the candidate */
+    double value, anchor_value, doubt; /* NaN where nothing was predicted */
+    double score;                      /* from that, on people's scale */
+    bool shown;
+} surrogate_cell;
+
+struct surrogate {
+    const experiment *experiment;
+    text_reader *reader;
+    reward_guard *guard;
+    bool *bred; /* (data rows) of the search split */
+    store *store;
+    uint64_t run;
+    text_shelf texts;
+    rated_pair *ratings; /* that count, by id */
+    size_t n_ratings, ratings_capacity;
+    reward *reward;           /* of the ratings as they are; NULL: not fitted yet */
+    double squares, products; /* of predicted log odds; with those of people's scores */
+    surrogate_record state;
+    surrogate_cell *cells; /* of the batch at hand */
+    size_t n_cells, cells_capacity;
+    bool open; /* it has examples of the search split */
+    bool *shown;
+    double *scores;
+    size_t shown_capacity, scores_capacity;
+};
+
+/* A cell that is open to choice: of the search split, and not what the seed says. */
+bool surrogate_is_open(const surrogate_cell *c);
+/* What the reward says of it, doubt included, as log odds of being preferred. */
+double surrogate_odds(const surrogate_cell *c);
+/* Keep `shown` of a trusted reward's choice: see surrogate_pick.c. */
+int surrogate_pick(const surrogate_plan *how, surrogate_cell *cells, size_t n,
+                   error *err);
+
+#endif
