@@ -114,7 +114,8 @@ static bool put_progress_plot(page *p, const run_record *r)
     if (p->rc == 0)
         p->rc = text_add_format(
             &script, p->err,
-            "set format x '%%g%s'\nset offsets 0,0,graph 0.05,graph 0.05\n"
+            "set format x '%%g%s'\nset xtics add ('0' 0)\nset offsets 0,0,graph "
+            "0.05,graph 0.05\n"
             "plot 'data' using 1:3:4 with filledcurves fs transparent solid "
             "0.16 noborder lc rgb '%s', "
             "'' using 1:2 with linespoints lw 2 pt 7 ps 0.35 lc rgb '%s', "
