@@ -17,27 +17,6 @@
 #include "scratch.h"
 #include "toy.h"
 
-/* Two folders and an experiment. */
-typedef struct bench {
-    char *a, *b;
-    experiment *e;
-} bench;
-
-static void open_bench(bench *w, const char *const *set, size_t n)
-{
-    *w = (bench){.a = scratch_new(), .b = scratch_new()};
-    assert_non_null(w->a);
-    assert_non_null(w->b);
-    w->e = toy_experiment(w->a, set, n, 5);
-}
-
-static void close_bench(bench *w)
-{
-    experiment_free(w->e);
-    scratch_remove(w->a);
-    scratch_remove(w->b);
-}
-
 static double fake_time;
 static double still_clock(void)
 {

@@ -20,27 +20,6 @@
 #include "scratch.h"
 #include "toy.h"
 
-/* Two folders and an experiment. */
-typedef struct bench {
-    char *a, *b;
-    experiment *e;
-} bench;
-
-static void open_bench(bench *w, const char *const *set, size_t n)
-{
-    *w = (bench){.a = scratch_new(), .b = scratch_new()};
-    assert_non_null(w->a);
-    assert_non_null(w->b);
-    w->e = toy_experiment(w->a, set, n, 5);
-}
-
-static void close_bench(bench *w)
-{
-    experiment_free(w->e);
-    scratch_remove(w->a);
-    scratch_remove(w->b);
-}
-
 /* A whole run in dir, and its record. */
 static run_record *whole_run(toy *t, const experiment *e, const char *dir)
 {

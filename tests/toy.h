@@ -14,6 +14,14 @@
 experiment *toy_experiment(const char *dir, const char *const *set, size_t n,
                            uint64_t seed);
 
+/* Such an experiment, and two folders for runs, of which the first holds its files. */
+typedef struct bench {
+    char *a, *b;
+    experiment *e;
+} bench;
+void open_bench(bench *w, const char *const *set, size_t n);
+void close_bench(bench *w);
+
 typedef struct toy {
     objective base;
     const experiment *experiment;
