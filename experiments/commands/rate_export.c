@@ -4,7 +4,6 @@
 #include "crowd_export.h"
 #include "options.h"
 
-
 static const char usage[] =
     "usage: lamarck rate export RUN [--what WHAT] [--format FORMAT] [--out FILE]\n"
     "\n"
