@@ -115,6 +115,8 @@ typedef struct search_type {
 extern const search_type *const search_types[];
 const search_type *search_type_find(const char *name);
 
+/* E_ARGUMENT, naming the option or what of the problem, for what no search can be made
+ * of. */
 int search_new(search **out, const search_type *type, const search_problem *problem,
                const search_options *options, error *err);
 void search_free(search *s);
