@@ -69,15 +69,15 @@ experiment *toy_experiment(const char *dir, const char *const *set, size_t n,
     return e;
 }
 
-void open_bench(bench *w, const char *const *set, size_t n)
+void toy_bench_open(toy_bench *w, const char *const *set, size_t n)
 {
-    *w = (bench){.a = scratch_new(), .b = scratch_new()};
+    *w = (toy_bench){.a = scratch_new(), .b = scratch_new()};
     assert_non_null(w->a);
     assert_non_null(w->b);
     w->e = toy_experiment(w->a, set, n, 5);
 }
 
-void close_bench(bench *w)
+void toy_bench_close(toy_bench *w)
 {
     experiment_free(w->e);
     scratch_remove(w->a);

@@ -15,12 +15,12 @@ experiment *toy_experiment(const char *dir, const char *const *set, size_t n,
                            uint64_t seed);
 
 /* Such an experiment, and two folders for runs, of which the first holds its files. */
-typedef struct bench {
+typedef struct toy_bench {
     char *a, *b;
     experiment *e;
-} bench;
-void open_bench(bench *w, const char *const *set, size_t n);
-void close_bench(bench *w);
+} toy_bench;
+void toy_bench_open(toy_bench *w, const char *const *set, size_t n);
+void toy_bench_close(toy_bench *w);
 
 typedef struct toy {
     objective base;
