@@ -208,26 +208,13 @@ static int make_litter(search *s, error *err)
     return 0;
 }
 
-static int cmaes_ask(search *s, error *err)
+static int cmaes_breed(search *s, error *err)
 {
     cmaes *self = s->state;
-    if (s->heat.open)
-        return heat_ask(s, err);
+    size_t n_veterans = s->n_population ? 1 : 0;
     TRY(make_litter(s, err));
-    if (self->n_litter == 0)
-        return 0;
-    record **racers = array_new(self->n_litter + 1, sizeof(void *));
-    if (!racers)
-        return error_memory(err, self->n_litter * sizeof(void *));
-    size_t n = 0;
-    if (s->n_population)
-        racers[n++] = s->population[0];
-    for (size_t i = 0; i < self->n_litter; i++)
-        racers[n++] = self->litter[i];
-    int rc = heat_begin(s, racers, n, err);
-    free(racers);
-    TRY(rc);
-    return heat_ask(s, err);
+    return self->n_litter ? heat_begin(s, n_veterans, self->litter, self->n_litter, err)
+                          : 0;
 }
 
 /* ---- Adapting ---- */
@@ -320,12 +307,9 @@ static int adapt(cmaes *self, record *const *ranked, error *err)
     return 0;
 }
 
-static int cmaes_tell(search *s, error *err)
+static int cmaes_select(search *s, error *err)
 {
     cmaes *self = s->state;
-    TRY(heat_tell(s, err));
-    if (s->heat.open)
-        return 0;
     search_crown(s, self->litter, self->n_litter);
     record **sampled = self->litter + self->n_seeds;
     size_t n = self->n_litter - self->n_seeds;
@@ -333,7 +317,6 @@ static int cmaes_tell(search *s, error *err)
     if (n >= self->n_parents)
         TRY(adapt(self, sampled, err));
     self->n_litter = self->n_seeds = 0;
-    s->generation++;
     return 0;
 }
 
@@ -342,7 +325,7 @@ const search_type search_cmaes = {
     .summary = "CMA-ES over vectors and numbers; words stay as they are",
     .state_size = sizeof(cmaes),
     .init = cmaes_init,
-    .ask = cmaes_ask,
-    .tell = cmaes_tell,
+    .breed = cmaes_breed,
+    .select = cmaes_select,
     .free = cmaes_free,
 };

@@ -124,26 +124,13 @@ static int ga_litter(search *s, error *err)
     return self->n_litter && !stalled ? 0 : ga_restart(s, err);
 }
 
-static int ga_ask(search *s, error *err)
+static int ga_breed(search *s, error *err)
 {
     ga *self = s->state;
-    if (!s->heat.open) {
-        TRY(ga_litter(s, err));
-        if (self->n_litter == 0)
-            return 0;
-        record **racers = array_new(self->n_litter + s->n_population, sizeof(void *));
-        if (!racers)
-            return error_memory(err, self->n_litter * sizeof(void *));
-        size_t n = 0;
-        for (size_t i = 0; i < s->n_population; i++) /* of equals, the elder leads */
-            racers[n++] = s->population[i];
-        for (size_t i = 0; i < self->n_litter; i++)
-            racers[n++] = self->litter[i];
-        int rc = heat_begin(s, racers, n, err);
-        free(racers);
-        TRY(rc);
-    }
-    return heat_ask(s, err);
+    TRY(ga_litter(s, err));
+    return self->n_litter
+               ? heat_begin(s, s->n_population, self->litter, self->n_litter, err)
+               : 0;
 }
 
 /* ---- Ending a generation ---- */
@@ -191,7 +178,7 @@ static int niches_clear(const search *s, record **pool, size_t n, error *err)
     return 0;
 }
 
-static int ga_select(search *s, error *err)
+static int keep_best(search *s, error *err)
 {
     ga *self = s->state;
     size_t n = s->n_population;
@@ -212,18 +199,14 @@ static int ga_select(search *s, error *err)
     return 0;
 }
 
-static int ga_tell(search *s, error *err)
+static int ga_select(search *s, error *err)
 {
     ga *self = s->state;
-    TRY(heat_tell(s, err));
-    if (s->heat.open)
-        return 0;
     for (size_t i = 0; i < self->n_litter; i++)
         child_reward(s, self->litter[i]);
-    TRY(ga_select(s, err));
+    TRY(keep_best(s, err));
     breed_share(s);
     self->n_litter = 0;
-    s->generation++;
     return 0;
 }
 
@@ -232,7 +215,7 @@ const search_type search_ga = {
     .summary = "genetic algorithm: words and demonstrations evolve, losers stop early",
     .state_size = sizeof(ga),
     .init = ga_init,
-    .ask = ga_ask,
-    .tell = ga_tell,
+    .breed = ga_breed,
+    .select = ga_select,
     .free = ga_free,
 };

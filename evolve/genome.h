@@ -72,8 +72,8 @@ typedef struct genome {
     size_t n_genes;
 } genome;
 
-int genome_new(genome *out, const genome_spec *spec,
-               error *err); /* empty genes, lowest numbers, zero vectors */
+/* Empty genes, first choices, lowest numbers, zero vectors. */
+int genome_new(genome *out, const genome_spec *spec, error *err);
 int genome_copy(genome *out, const genome *from, error *err);
 void genome_free(genome *g);
 int gene_copy(gene *out, const gene *from, error *err);

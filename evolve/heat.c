@@ -26,18 +26,20 @@ static race_plan heat_plan(const search *s)
     return (race_plan){.n_examples = n, .first = first, .alpha = s->options.race_alpha};
 }
 
-int heat_begin(search *s, record *const *racers, size_t n, error *err)
+int heat_begin(search *s, size_t n_veterans, record *const *litter, size_t n, error *err)
 {
-    size_t n_examples = s->problem.n_examples;
-    heat h = {.racers = array_new(n, sizeof *h.racers),
+    size_t n_examples = s->problem.n_examples, all = n_veterans + n;
+    heat h = {.racers = array_new(all, sizeof *h.racers),
               .order = array_new(n_examples, sizeof *h.order),
-              .n = n,
-              .open = n > 0};
+              .n = all,
+              .open = all > 0};
     if (!h.racers || !h.order) {
         heat_free(&h);
-        return error_memory(err, n * sizeof *h.racers + n_examples * sizeof *h.order);
+        return error_memory(err, all * sizeof *h.racers + n_examples * sizeof *h.order);
     }
-    memcpy(h.racers, racers, n * sizeof *h.racers);
+    if (n_veterans)
+        memcpy(h.racers, s->population, n_veterans * sizeof *h.racers);
+    memcpy(h.racers + n_veterans, litter, n * sizeof *h.racers);
     for (size_t i = 0; i < n_examples; i++)
         h.order[i] = i;
     gsl_ran_shuffle(s->rng, h.order, n_examples, sizeof *h.order);

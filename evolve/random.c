@@ -7,7 +7,7 @@
 enum { BARREN_MOST = 10 };
 
 typedef struct random_search {
-    record **batch; /* [0] is for the best so far, the fresh ones follow */
+    record **batch; /* (population): the fresh ones */
     size_t n_batch;
     size_t barren;
 } random_search;
@@ -15,7 +15,7 @@ typedef struct random_search {
 static int random_init(search *s, error *err)
 {
     random_search *self = s->state;
-    size_t most = s->options.population + s->problem.n_seeds + 1;
+    size_t most = s->options.population;
     self->batch = array_new(most, sizeof(void *));
     s->population = array_new(1, sizeof(void *));
     return self->batch && s->population ? 0 : error_memory(err, most * sizeof(void *));
@@ -27,37 +27,29 @@ static void random_free(search *s)
     free(self->batch);
 }
 
-static int random_ask(search *s, error *err)
+static int random_breed(search *s, error *err)
 {
     random_search *self = s->state;
-    if (!s->heat.open && self->barren < BARREN_MOST) {
-        while (self->n_batch < s->options.population) {
-            record *r = NULL;
-            TRY(breed_initial(s, &r, err));
-            if (!r)
-                break;
-            self->batch[++self->n_batch] = r;
-        }
-        if (self->n_batch == 0)
-            return 0;
-        size_t veterans = s->n_population; /* of equals, the elder leads */
-        if (veterans)
-            self->batch[0] = s->population[0];
-        TRY(heat_begin(s, self->batch + 1 - veterans, self->n_batch + veterans, err));
+    if (self->barren == BARREN_MOST)
+        return 0;
+    while (self->n_batch < s->options.population) {
+        record *r = NULL;
+        TRY(breed_initial(s, &r, err));
+        if (!r)
+            break;
+        self->batch[self->n_batch++] = r;
     }
-    return heat_ask(s, err);
+    return self->n_batch ? heat_begin(s, s->n_population, self->batch, self->n_batch, err)
+                         : 0;
 }
 
-static int random_tell(search *s, error *err)
+static int random_select(search *s, error *err)
 {
     random_search *self = s->state;
-    TRY(heat_tell(s, err));
-    if (s->heat.open)
-        return 0;
-    search_crown(s, self->batch + 1, self->n_batch);
+    (void)err;
+    search_crown(s, self->batch, self->n_batch);
     self->barren = s->n_population ? 0 : self->barren + 1;
     self->n_batch = 0;
-    s->generation++;
     return 0;
 }
 
@@ -66,7 +58,7 @@ const search_type search_random = {
     .summary = "random search: fresh candidates by the same first step, for ever",
     .state_size = sizeof(random_search),
     .init = random_init,
-    .ask = random_ask,
-    .tell = random_tell,
+    .breed = random_breed,
+    .select = random_select,
     .free = random_free,
 };

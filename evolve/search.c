@@ -189,7 +189,9 @@ out:
 int search_ask(search *s, const search_query **queries, size_t *n, error *err)
 {
     if (s->n_slots == 0) {
-        int rc = s->type->ask(s, err);
+        int rc = s->heat.open ? 0 : s->type->breed(s, err);
+        if (rc == 0 && s->heat.open)
+            rc = heat_ask(s, err);
         if (rc < 0) {
             slots_clear(s); /* half a step; asked again, it is made whole */
             return rc;
@@ -313,7 +315,12 @@ static int step_finish(search *s, error *err)
         record_update(r);
     }
     slots_clear(s);
-    return s->type->tell(s, err);
+    TRY(heat_tell(s, err));
+    if (s->heat.open)
+        return 0;
+    TRY(s->type->select(s, err));
+    s->generation++;
+    return 0;
 }
 
 static int answers_check(search *s, const search_answer *answers, size_t n, error *err)

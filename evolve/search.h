@@ -106,8 +106,8 @@ typedef struct search_type {
     const char *summary; /* one line for --help */
     size_t state_size;
     int (*init)(search *s, error *err);
-    int (*ask)(search *s, error *err); /* fills the query list through search_add_query */
-    int (*tell)(search *s, error *err); /* all answers of the step are in */
+    int (*breed)(search *s, error *err);  /* begin a race; or not: nothing is left */
+    int (*select)(search *s, error *err); /* the race is over */
     void (*free)(search *s);
 } search_type;
 
@@ -115,6 +115,8 @@ typedef struct search_type {
 extern const search_type *const search_types[];
 const search_type *search_type_find(const char *name);
 
+/* E_ARGUMENT, naming the option or what of the problem, for what no search can be made
+ * of. */
 int search_new(search **out, const search_type *type, const search_problem *problem,
                const search_options *options, error *err);
 void search_free(search *s);

@@ -1,5 +1,6 @@
 /* What the search types share. Private to evolve/: search.c keeps the record and the
- * queries, heat.c runs races, breed.c makes candidates; ga.c and random.c decide. */
+ * queries, heat.c runs races, breed.c makes candidates; ga.c, cmaes.c and random.c
+ * decide. */
 #ifndef LAMARCK_EVOLVE_SEARCH_STATE_H
 #define LAMARCK_EVOLVE_SEARCH_STATE_H
 
@@ -107,9 +108,10 @@ void breed_share(search *s);
 
 /* ---- heat.c: races ---- */
 
-/* Start a race of racers[0..n) (copied), over a fresh shuffle of the examples. The new
- * ones are measured on nothing, the incumbents on everything: every look has pairs. */
-int heat_begin(search *s, record *const *racers, size_t n, error *err);
+/* Start a race of the first n_veterans of the population and of litter[0..n), over a
+ * fresh shuffle of the examples. The litter is measured on nothing, the veterans on
+ * everything: every look has pairs. Of equals, the elder leads. */
+int heat_begin(search *s, size_t n_veterans, record *const *litter, size_t n, error *err);
 /* Ask for the next block of everybody still racing. */
 int heat_ask(search *s, error *err);
 /* All answers are in: stop losers, move on; the race closes when all who are left have

@@ -33,14 +33,13 @@ int operator_lexicon_insert(const variation *v, genome *g, size_t which, error *
 int operator_model(const variation *v, genome *g, size_t which, error *err);
 int operator_model_insert(const variation *v, genome *g, size_t which, error *err);
 int operator_gradient(const variation *v, genome *g, size_t which, error *err);
-/* operators_values.c: choices, demonstrations, numbers */
+/* operators_values.c: choices, demonstrations, numbers, vectors */
 int operator_choice_flip(const variation *v, genome *g, size_t which, error *err);
 int operator_demo_add(const variation *v, genome *g, size_t which, error *err);
 int operator_demo_drop(const variation *v, genome *g, size_t which, error *err);
 int operator_demo_swap(const variation *v, genome *g, size_t which, error *err);
 int operator_demo_reorder(const variation *v, genome *g, size_t which, error *err);
 int operator_number_step(const variation *v, genome *g, size_t which, error *err);
-
 int operator_vector_step(const variation *v, genome *g, size_t which, error *err);
 
 /* operators_able.c: could they, here and now? */

@@ -102,20 +102,16 @@ static void take(const char **at, void *to, size_t n)
     *at += n;
 }
 
-int trainer_load_state(trainer *t, const void *bytes, size_t n, error *err)
+/* The head, and a size that follows from it. */
+static int check_state(const trainer *t, const void *bytes, size_t n, error *err)
 {
     state_head head, mine;
-    state_numbers x;
     TRY(head_of(t, &mine, err));
-    size_t N = t->n_parameters;
-    size_t wanted = sizeof head + sizeof x + N * (sizeof(float) + 2 * sizeof(double)) +
-                    t->n_values * sizeof(float);
-    const char *at = bytes;
     if (n < sizeof head || memcmp(bytes, mine.magic, sizeof mine.magic) != 0)
         return error_set(err, E_FORMAT,
                          "the saved state of a training is %zu bytes that are not ours",
                          n);
-    take(&at, &head, sizeof head);
+    memcpy(&head, bytes, sizeof head);
     if (memcmp(&head, &mine, sizeof head) != 0)
         return error_set(err, E_ARGUMENT,
                          "the saved state is of another training: %llu virtual tokens, "
@@ -124,10 +120,36 @@ int trainer_load_state(trainer *t, const void *bytes, size_t n, error *err)
                          (unsigned long long)head.n_tokens,
                          (unsigned long long)head.n_train, (unsigned long long)head.seed,
                          t->n_tokens, t->n_train, (unsigned long long)t->options.seed);
+    size_t wanted = sizeof head + sizeof(state_numbers) +
+                    t->n_parameters * (sizeof(float) + 2 * sizeof(double)) +
+                    t->n_values * sizeof(float);
     if (n != wanted)
         return error_set(err, E_FORMAT,
                          "the saved state of a training has %zu bytes, not %zu", n,
                          wanted);
+    return 0;
+}
+
+static void take_numbers(trainer *t, const state_numbers *x)
+{
+    t->optimizer.n_steps = x->n_steps;
+    t->probed = (size_t)x->probed;
+    t->best_step = x->best_step;
+    t->n_worse = (size_t)x->n_worse;
+    t->look_due = x->look_due == 1;
+    t->end = (train_end)x->end;
+    t->lr = x->lr;
+    t->best_loss = x->best_loss;
+    t->first_loss = x->first_loss;
+    memcpy(t->probe_losses, x->probe_losses, sizeof x->probe_losses);
+}
+
+int trainer_load_state(trainer *t, const void *bytes, size_t n, error *err)
+{
+    state_numbers x;
+    size_t N = t->n_parameters;
+    TRY(check_state(t, bytes, n, err));
+    const char *at = (const char *)bytes + sizeof(state_head);
     take(&at, &x, sizeof x);
     if (!numbers_are_sane(&x))
         return error_set(err, E_FORMAT, "the saved state of a training is damaged");
@@ -135,16 +157,7 @@ int trainer_load_state(trainer *t, const void *bytes, size_t n, error *err)
     take(&at, t->best, t->n_values * sizeof(float));
     take(&at, t->optimizer.first, N * sizeof(double));
     take(&at, t->optimizer.second, N * sizeof(double));
-    t->optimizer.n_steps = x.n_steps;
-    t->probed = (size_t)x.probed;
-    t->best_step = x.best_step;
-    t->n_worse = (size_t)x.n_worse;
-    t->look_due = x.look_due == 1;
-    t->end = (train_end)x.end;
-    t->lr = x.lr;
-    t->best_loss = x.best_loss;
-    t->first_loss = x.first_loss;
-    memcpy(t->probe_losses, x.probe_losses, sizeof x.probe_losses);
+    take_numbers(t, &x);
     if (t->options.reparameterise > 0)
         reparam_forward(&t->mlp, t->parameters, t->hidden, t->values);
     return 0;

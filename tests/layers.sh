@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Holds the arrows between folders: what each folder may include of the others.
+# Holds the arrows between folders: what each folder may include of the others; and that the documents
+# name files that are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,8 +28,9 @@ allowed() { # FOLDER TARGET
 }
 
 status=0
+files=$(ls ./*/*.[ch] experiments/*/*.[ch] 2>/dev/null | sed 's|^\./||' || true)
 set -f # patterns stay patterns
-for file in $(set +f; ls ./*/*.[ch] experiments/*/*.[ch] | sed 's|^\./||'); do
+for file in $files; do
     folder=$(dirname "$file")
     [ "$folder" = tests ] && continue
     if [ -z "${may[$folder]+known}" ]; then
@@ -45,5 +47,13 @@ for file in $(set +f; ls ./*/*.[ch] experiments/*/*.[ch] | sed 's|^\./||'); do
         fi
     done < <(sed -nE 's/^ *# *include "([^"]+)".*/\1/p' "$file")
 done
-[ $status = 0 ] && echo "layers: every include respects the arrows"
+for document in $(set +f; ls README.md DESIGN.md experiments/README.md 2>/dev/null); do
+    for name in $(grep -oE '`[a-z0-9_/]+\.[ch]`' $document | tr -d '`'); do
+        if ! grep -qE "(^|/)$name\$" <<<"$files"; then
+            echo "layers: $document names $name, which is not there" >&2
+            status=1
+        fi
+    done
+done
+[ $status = 0 ] && echo "layers: every include respects the arrows, every file named is there"
 exit $status

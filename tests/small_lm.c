@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "fixture.h"
 #include "scratch.h"
@@ -48,6 +49,17 @@ experiment *small_lm_experiment(const char *dir, const char *model_file,
     if (experiment_load(&e, path, &o, &err) < 0)
         fail_msg("%s", err.text);
     return e;
+}
+
+void small_lm_link(experiment *e, const char *dir, const char *model_file)
+{
+    char path[FIXTURE_PATH_BYTES], real[FIXTURE_PATH_BYTES], *link_path = NULL;
+    assert_non_null(realpath(fixture_path(path, model_file), real));
+    assert_true(asprintf(&link_path, "%s/model.gguf", dir) > 0);
+    unlink(link_path);
+    assert_int_equal(symlink(real, link_path), 0);
+    free(e->model_path);
+    e->model_path = link_path;
 }
 
 void small_lm_judge(judge *j, const experiment *e, store *s)

@@ -10,6 +10,10 @@
 experiment *small_lm_experiment(const char *dir, const char *model_file,
                                 const char *const *set, size_t n);
 
+/* From now on the experiment's model is the link DIR/model.gguf, which leads to
+ * tests/data/`model_file`. */
+void small_lm_link(experiment *e, const char *dir, const char *model_file);
+
 /* Opens a judge without a store, or fails the test. */
 void small_lm_judge(judge *j, const experiment *e, store *s);
 

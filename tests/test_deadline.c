@@ -17,27 +17,6 @@
 #include "scratch.h"
 #include "toy.h"
 
-/* Two folders and an experiment. */
-typedef struct bench {
-    char *a, *b;
-    experiment *e;
-} bench;
-
-static void open_bench(bench *w, const char *const *set, size_t n)
-{
-    *w = (bench){.a = scratch_new(), .b = scratch_new()};
-    assert_non_null(w->a);
-    assert_non_null(w->b);
-    w->e = toy_experiment(w->a, set, n, 5);
-}
-
-static void close_bench(bench *w)
-{
-    experiment_free(w->e);
-    scratch_remove(w->a);
-    scratch_remove(w->b);
-}
-
 static double fake_time;
 static double still_clock(void)
 {
@@ -48,7 +27,7 @@ enum { CAP_SECONDS = 100, AFTER = 1000 };
 static const double score_seconds = 0.05;
 
 /* A run on a machine that becomes slow; fills *cut if its search was cut off. */
-static run_record *slow_run(const bench *w, toy *t, search_cut *cut, bool *was_cut)
+static run_record *slow_run(const toy_bench *w, toy *t, search_cut *cut, bool *was_cut)
 {
     error err = {0};
     store *s = NULL;
@@ -74,9 +53,9 @@ static void test_a_sudden_slowdown_overshoots_no_seconds(void **state)
     size_t cuts = 0, verdicts = 0, runs = 0;
     for (size_t f = 0; f < sizeof factors / sizeof *factors; f++)
         for (size_t after = 300; after < 1900; after += 320, runs++) {
-            bench w;
+            toy_bench w;
             const char *set[] = {"budget={seconds: 100}"};
-            open_bench(&w, set, 1);
+            toy_bench_open(&w, set, 1);
             toy t = {.slow_after = after, .slow_factor = factors[f]};
             search_cut cut;
             bool was_cut = false;
@@ -99,7 +78,7 @@ static void test_a_sudden_slowdown_overshoots_no_seconds(void **state)
             verdicts += r->has_verdict;
             run_record_free(r);
             toy_close(&t);
-            close_bench(&w);
+            toy_bench_close(&w);
         }
     assert_true(cuts > runs / 4);
     assert_true(verdicts > runs / 2 && verdicts < runs);
@@ -108,9 +87,9 @@ static void test_a_sudden_slowdown_overshoots_no_seconds(void **state)
 static void test_what_a_cut_search_computed_is_charged(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     const char *set[] = {"budget={seconds: 100, tokens: 1000000}"};
-    open_bench(&w, set, 1);
+    toy_bench_open(&w, set, 1);
     toy t = {.slow_after = AFTER, .slow_factor = 5};
     search_cut cut;
     bool was_cut = false;
@@ -122,11 +101,11 @@ static void test_what_a_cut_search_computed_is_charged(void **state)
     assert_int_equal(r->spent[FOR_SEARCH].tokens, cut.spent[FOR_SEARCH].tokens);
     run_record_free(r);
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 /* Works on run 1 of w->b until `die_after` new scores; true when it died. */
-static bool dies(const bench *w, bool begun, size_t die_after, size_t slow_after)
+static bool dies(const toy_bench *w, bool begun, size_t die_after, size_t slow_after)
 {
     fflush(NULL);
     pid_t child = fork();
@@ -150,9 +129,9 @@ static bool dies(const bench *w, bool begun, size_t die_after, size_t slow_after
 static void test_a_recorded_cut_is_repeated_however_fast_the_machine(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     const char *set[] = {"budget={seconds: 100}"};
-    open_bench(&w, set, 1);
+    toy_bench_open(&w, set, 1);
     toy t = {.slow_after = AFTER, .slow_factor = 5};
     search_cut cut;
     bool was_cut = false;
@@ -172,16 +151,16 @@ static void test_a_recorded_cut_is_repeated_however_fast_the_machine(void **stat
     }
     run_record_free(whole);
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static void test_time_that_ends_in_the_first_generation_is_an_error(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
     const char *set[] = {"budget={seconds: 100}"};
-    open_bench(&w, set, 1);
+    toy_bench_open(&w, set, 1);
     toy t = {.experiment = w.e,
              .time = &fake_time,
              .score_seconds = score_seconds,
@@ -195,7 +174,7 @@ static void test_time_that_ends_in_the_first_generation_is_an_error(void **state
     assert_true(fake_time <= CAP_SECONDS);
     run_record_free(r);
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 int main(void)

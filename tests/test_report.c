@@ -1,8 +1,8 @@
 /* Records in words: verdicts that claim no more than the interval, lineages, the page. */
-#include "../rater/html.h"
 #include "../experiments/views/report.h"
 #include "../experiments/views/show_text.h"
 #include "../experiments/views/summary.h"
+#include "../rater/html.h"
 #include "scratch.h"
 #include "synthetic_run.h"
 
@@ -292,6 +292,60 @@ static void has_every_section(void **state)
     free(html);
 }
 
+static void strikes_words_out_where_they_stood(void **state)
+{
+    (void)state;
+    static char five[] = "head\n\nold tail", twelve[] = "head\n\ntail";
+    static char before[] = "keep this word\n\nInput", after[] = "keep this\n\nInput";
+    run_record *r = synthetic_run();
+    r->candidates[4].prompt = five;
+    r->candidates[11].prompt = twelve;
+    r->candidates[22].prompt = before;
+    r->candidates[36].prompt = after;
+    char *html = render(r);
+    assert_non_null(strstr(html, "head\n\n<del>old</del> tail"));
+    assert_non_null(strstr(html, "keep this <del>word</del>\n\nInput"));
+    free(html);
+}
+
+static void has_no_column_for_a_first_choice_that_nobody_knows(void **state)
+{
+    (void)state;
+    run_record *r = synthetic_run();
+    char *html = render(r);
+    size_t known = count(html, "first choice</th>");
+    assert_true(known > 0);
+    assert_int_equal(count(html, "colspan=\"5\""), r->verdict.n_selection);
+    free(html);
+    r->verdict.seed.first_choice = (double)NAN;
+    html = render(r);
+    assert_int_equal(count(html, "first choice</th>"), 0);
+    assert_int_equal(count(html, "colspan=\"5\""), 0);
+    free(html);
+}
+
+/* Tics of the drawing, and how often each stands there. */
+static void names_tokens_without_rounding(void **state)
+{
+    (void)state;
+    if (access("/usr/bin/gnuplot", X_OK) != 0)
+        skip();
+    run_record *r = synthetic_run();
+    for (size_t i = 0; i < r->n_history; i++) {
+        memset(r->history[i].spent, 0, sizeof r->history[i].spent);
+        r->history[i].spent[FOR_SEARCH].tokens = 1800 + 125 * i;
+    }
+    char *html = render(r);
+    assert_int_equal(count(html, ">2500<"), 2); /* wide and narrow */
+    assert_int_equal(count(html, ">2k<"), 0);
+    free(html);
+    for (size_t i = 0; i < r->n_history; i++)
+        r->history[i].spent[FOR_SEARCH].tokens = 1000000 + 125000 * i;
+    html = render(r);
+    assert_int_equal(count(html, ">1500k<"), 2);
+    free(html);
+}
+
 static void does_without_gnuplot(void **state)
 {
     (void)state;
@@ -391,6 +445,9 @@ int main(void)
         cmocka_unit_test(json_of_an_unfinished_run_has_nulls),
         cmocka_unit_test(escapes_what_it_did_not_write),
         cmocka_unit_test(has_every_section),
+        cmocka_unit_test(strikes_words_out_where_they_stood),
+        cmocka_unit_test(has_no_column_for_a_first_choice_that_nobody_knows),
+        cmocka_unit_test(names_tokens_without_rounding),
         cmocka_unit_test(does_without_gnuplot),
         cmocka_unit_test(reports_runs_that_have_only_begun),
         cmocka_unit_test(replaces_the_old_page_at_once),

@@ -20,27 +20,6 @@
 #include "scratch.h"
 #include "toy.h"
 
-/* Two folders and an experiment. */
-typedef struct bench {
-    char *a, *b;
-    experiment *e;
-} bench;
-
-static void open_bench(bench *w, const char *const *set, size_t n)
-{
-    *w = (bench){.a = scratch_new(), .b = scratch_new()};
-    assert_non_null(w->a);
-    assert_non_null(w->b);
-    w->e = toy_experiment(w->a, set, n, 5);
-}
-
-static void close_bench(bench *w)
-{
-    experiment_free(w->e);
-    scratch_remove(w->a);
-    scratch_remove(w->b);
-}
-
 /* A whole run in dir, and its record. */
 static run_record *whole_run(toy *t, const experiment *e, const char *dir)
 {
@@ -73,9 +52,9 @@ static uint64_t total_evaluations(const run_record *r)
 static void test_a_run_finds_something_better_and_says_so(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     toy t = {0};
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     run_record *r = whole_run(&t, w.e, w.a);
     assert_int_equal(r->status, RUN_FINISHED);
     assert_string_equal(r->stop_reason, "budget: tokens");
@@ -101,7 +80,7 @@ static void test_a_run_finds_something_better_and_says_so(void **state)
     const history_point *last = &r->history[r->n_history - 1];
     assert_memory_equal(&last->spent[FOR_SEARCH], &r->spent[FOR_SEARCH], sizeof(spend));
     run_record_free(r);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 /* Watches stages: no example but of the search split before the finish. */
@@ -126,9 +105,9 @@ static void look(void *context, const run_progress *p)
 static void test_the_held_out_splits_are_not_touched_before_the_finish(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     toy t = {.experiment = w.e};
     witness x = {.toy = &t};
     run_options options = {.watch = look, .context = &x};
@@ -139,16 +118,16 @@ static void test_the_held_out_splits_are_not_touched_before_the_finish(void **st
     assert_int_equal(x.leaked, 0);
     assert_int_equal(t.outside_seen, 3 * 16 + 2 * 20);
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static void test_when_nothing_beats_the_seed_the_seed_wins(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     toy t = {.constant = true};
     const char *set[] = {"budget.tokens=6000"};
-    open_bench(&w, set, 1);
+    toy_bench_open(&w, set, 1);
     run_record *r = whole_run(&t, w.e, w.a);
     assert_int_equal(r->spent[FOR_FINAL].evaluations,
                      r->verdict.best.candidate == 1 ? 20 : 40);
@@ -156,7 +135,7 @@ static void test_when_nothing_beats_the_seed_the_seed_wins(void **state)
     assert_true(r->verdict.ci_low == 0 && r->verdict.ci_high == 0);
     assert_true(r->verdict.p == 1);
     run_record_free(r);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 /* ---- Budgets ---- */
@@ -177,10 +156,10 @@ static void test_no_budget_is_ever_overshot(void **state)
     size_t finished = 0;
     for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
         for (size_t k = 0; k < 3; k++) {
-            bench w;
+            toy_bench w;
             error err = {0};
             const char *set[] = {budgets[i], kinds[k][0], kinds[k][1]};
-            open_bench(&w, set, 3);
+            toy_bench_open(&w, set, 3);
             toy t = {.experiment = w.e, .words_price = k == 0 ? 17 : 0};
             int rc = toy_run(&t, w.a, 0, NULL, NULL, &err);
             run_record *r = read_run(w.a, 0);
@@ -197,7 +176,7 @@ static void test_no_budget_is_ever_overshot(void **state)
                 assert_true(r->spent[FOR_PROPOSALS].tokens % 17 == 0);
             run_record_free(r);
             toy_close(&t);
-            close_bench(&w);
+            toy_bench_close(&w);
         }
     assert_true(finished >= 12);
 }
@@ -205,27 +184,27 @@ static void test_no_budget_is_ever_overshot(void **state)
 static void test_proposals_are_charged_and_stop_before_the_reserve(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     toy t = {.words_price = 50};
     const char *set[] = {"budget.tokens=8000"};
-    open_bench(&w, set, 1);
+    toy_bench_open(&w, set, 1);
     run_record *r = whole_run(&t, w.e, w.a);
     assert_true(r->spent[FOR_PROPOSALS].tokens >= 50);
     assert_true(total_tokens(r) <= 8000);
     assert_true(r->has_verdict);
     run_record_free(r);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static void
 test_a_budget_below_the_first_generation_is_refused_saying_enough(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
     expense first = {0}, last = {0};
     const char *set[] = {"budget.tokens=700"};
-    open_bench(&w, set, 1);
+    toy_bench_open(&w, set, 1);
     toy t = {0};
     toy_open(&t, w.e, NULL);
     assert_int_equal(run_check_budget(w.e, &t.base, 0, &first, &last, &err), E_LIMIT);
@@ -245,7 +224,7 @@ test_a_budget_below_the_first_generation_is_refused_saying_enough(void **state)
     assert_int_equal(r->status, RUN_FINISHED);
     assert_true(total_tokens(r) <= enough);
     run_record_free(r);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static double fake_time;
@@ -257,10 +236,10 @@ static double fake_clock(void)
 static void test_seconds_are_a_limit_too(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
     const char *set[] = {"budget={seconds: 30}"};
-    open_bench(&w, set, 1);
+    toy_bench_open(&w, set, 1);
     toy t = {.experiment = w.e};
     fake_time = 0;
     assert_int_equal(toy_run(&t, w.a, 0, NULL, fake_clock, &err), 0);
@@ -270,7 +249,7 @@ static void test_seconds_are_a_limit_too(void **state)
     assert_true(r->seconds > 15);
     run_record_free(r);
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 /* ---- The same again ---- */
@@ -278,9 +257,9 @@ static void test_seconds_are_a_limit_too(void **state)
 static void test_the_same_seed_gives_the_same_run(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     toy t = {.words_price = 9};
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     run_record *a = whole_run(&t, w.e, w.a), *b = whole_run(&t, w.e, w.b);
     assert_same_run(a, b, true);
     run_record_free(b);
@@ -292,15 +271,15 @@ static void test_the_same_seed_gives_the_same_run(void **state)
                          1);
     run_record_free(a);
     run_record_free(b);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static void test_a_run_is_charged_the_same_whatever_else_its_folder_holds(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     toy t = {.experiment = w.e};
     run_record *a = whole_run(&t, w.e, w.a);
     assert_int_equal(toy_run(&t, w.a, 0, NULL, NULL, &err), 0);
@@ -313,7 +292,7 @@ static void test_a_run_is_charged_the_same_whatever_else_its_folder_holds(void *
     run_record_free(a);
     run_record_free(b);
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 /* ---- Killed ---- */
@@ -361,9 +340,9 @@ static void test_killed_at_any_moment_and_resumed_it_ends_the_same(void **state)
 {
     (void)state;
     enum { KILLS = 20 };
-    bench w;
+    toy_bench w;
     toy t = {.words_price = 9};
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     gsl_rng_set(rng, 3);
     double begin = clock_seconds();
@@ -392,15 +371,15 @@ static void test_killed_at_any_moment_and_resumed_it_ends_the_same(void **state)
     }
     gsl_rng_free(rng);
     run_record_free(whole);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static void test_seconds_of_a_killed_process_are_taken_over(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     assert_false(child_run(w.e, w.a, false, 600, 0));
     run_record *before = read_run(w.a, 1);
     assert_true(before->n_history > 1);
@@ -415,7 +394,7 @@ static void test_seconds_of_a_killed_process_are_taken_over(void **state)
     run_record_free(before);
     run_record_free(after);
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 /* ---- Stopped, starved, waiting ---- */
@@ -423,10 +402,10 @@ static void test_seconds_of_a_killed_process_are_taken_over(void **state)
 static void test_an_interrupt_stops_and_keeps_everything(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
     toy t = {0};
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     run_record *whole = whole_run(&t, w.e, w.a);
     for (size_t after = 1; after < 900; after += 211) {
         char *dir = scratch_new();
@@ -452,7 +431,7 @@ static void test_an_interrupt_stops_and_keeps_everything(void **state)
         scratch_remove(dir);
     }
     run_record_free(whole);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 /* Shrinks what the store may grow to, from inside the run. */
@@ -466,10 +445,10 @@ static void starve(void *context, const run_progress *p)
 static void test_a_full_disk_is_an_error_and_the_run_goes_on_later(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
     toy t = {0};
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     run_record *whole = whole_run(&t, w.e, w.a);
     run_options options = {.watch = starve, .context = &t};
     t.experiment = w.e;
@@ -482,17 +461,17 @@ static void test_a_full_disk_is_an_error_and_the_run_goes_on_later(void **state)
     run_record_free(whole);
     run_record_free(r);
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static void test_a_run_waits_while_everything_is_pending(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
     toy t = {0};
     const char *set[] = {"budget.tokens=4000", "search.racing=off"};
-    open_bench(&w, set, 2);
+    toy_bench_open(&w, set, 2);
     run_record *whole = whole_run(&t, w.e, w.a);
     size_t waits = 0;
     run_record *r = NULL;
@@ -512,16 +491,16 @@ static void test_a_run_waits_while_everything_is_pending(void **state)
     }
     assert_true(waits > 3);
     run_record_free(whole);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static void test_answers_that_trickle_in_change_nothing(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     toy t = {0}, slow = {.pending = 1};
     const char *set[] = {"budget.tokens=6000"};
-    open_bench(&w, set, 1);
+    toy_bench_open(&w, set, 1);
     run_record *a = whole_run(&t, w.e, w.a), *b = whole_run(&slow, w.e, w.b);
     assert_int_equal(b->status, RUN_WAITING); /* the finish wants all at once */
     assert_int_equal(a->n_history, b->n_history);
@@ -529,16 +508,16 @@ static void test_answers_that_trickle_in_change_nothing(void **state)
         assert_true(a->history[i].best == b->history[i].best);
     run_record_free(a);
     run_record_free(b);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 static void test_a_replay_that_differs_is_refused(void **state)
 {
     (void)state;
-    bench w;
+    toy_bench w;
     error err = {0};
     store *s = NULL;
-    open_bench(&w, NULL, 0);
+    toy_bench_open(&w, NULL, 0);
     assert_false(child_run(w.e, w.a, false, 600, 0));
     assert_int_equal(store_open(&s, w.a, false, &err), 0);
     assert_int_equal(sqlite3_exec(s->file.db,
@@ -551,7 +530,7 @@ static void test_a_replay_that_differs_is_refused(void **state)
     assert_int_equal(toy_run(&t, w.a, 1, NULL, NULL, &err), E_FORMAT);
     assert_non_null(strstr(err.text, "step 1"));
     toy_close(&t);
-    close_bench(&w);
+    toy_bench_close(&w);
 }
 
 int main(void)

@@ -218,22 +218,15 @@ static void test_a_dry_run_writes_nothing_and_foretells(void **state)
 static void test_another_model_is_refused(void **state)
 {
     (void)state;
-    char *dir = scratch_new(), a[FIXTURE_PATH_BYTES], b[FIXTURE_PATH_BYTES];
-    char real_a[FIXTURE_PATH_BYTES], real_b[FIXTURE_PATH_BYTES], *link_path = NULL;
+    char *dir = scratch_new();
     volatile int flag = 1;
     error err = {0};
     uint64_t id = 0;
-    assert_non_null(realpath(fixture_path(a, "tiny-f32.gguf"), real_a));
-    assert_non_null(realpath(fixture_path(b, "tiny-q8_0.gguf"), real_b));
-    assert_true(asprintf(&link_path, "%s/model.gguf", dir) > 0);
-    assert_int_equal(symlink(real_a, link_path), 0);
     experiment *e = small_lm_experiment(dir, "tiny-f32.gguf", NULL, 0);
-    free(e->model_path);
-    e->model_path = link_path;
+    small_lm_link(e, dir, "tiny-f32.gguf");
     run_options options = {.interrupt = &flag};
     assert_int_equal(run_start(e, dir, &options, &id, &err), E_INTERRUPTED);
-    assert_int_equal(unlink(link_path), 0);
-    assert_int_equal(symlink(real_b, link_path), 0);
+    small_lm_link(e, dir, "tiny-q8_0.gguf");
     assert_int_equal(run_resume(dir, 0, NULL, &id, &err), E_FORMAT);
     assert_non_null(strstr(err.text, "not the model"));
     experiment_free(e);

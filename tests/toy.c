@@ -8,6 +8,7 @@
 
 #include "../experiments/store/store_sql.h"
 #include "../experiments/store/training.h"
+#include "scratch.h"
 #include "toy.h"
 
 #include <signal.h>
@@ -66,6 +67,21 @@ experiment *toy_experiment(const char *dir, const char *const *set, size_t n,
     if (experiment_load(&e, path, &o, &err) < 0)
         fail_msg("%s", err.text);
     return e;
+}
+
+void toy_bench_open(toy_bench *w, const char *const *set, size_t n)
+{
+    *w = (toy_bench){.a = scratch_new(), .b = scratch_new()};
+    assert_non_null(w->a);
+    assert_non_null(w->b);
+    w->e = toy_experiment(w->a, set, n, 5);
+}
+
+void toy_bench_close(toy_bench *w)
+{
+    experiment_free(w->e);
+    scratch_remove(w->a);
+    scratch_remove(w->b);
 }
 
 /* ---- The objective ---- */

@@ -14,6 +14,14 @@
 experiment *toy_experiment(const char *dir, const char *const *set, size_t n,
                            uint64_t seed);
 
+/* Such an experiment, and two folders for runs, of which the first holds its files. */
+typedef struct toy_bench {
+    char *a, *b;
+    experiment *e;
+} toy_bench;
+void toy_bench_open(toy_bench *w, const char *const *set, size_t n);
+void toy_bench_close(toy_bench *w);
+
 typedef struct toy {
     objective base;
     const experiment *experiment;

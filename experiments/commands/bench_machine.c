@@ -169,8 +169,9 @@ typedef struct product {
     float *a, *b, *c; /* (m, k), (k, n), (m, n) */
 } product;
 
-static int call_sgemm(const product *p)
+static int call_sgemm(const void *what)
 {
+    const product *p = what;
     dnnl_dim_t m = (dnnl_dim_t)p->m, k = (dnnl_dim_t)p->k, n = (dnnl_dim_t)p->n;
     return dnnl_sgemm('N', 'N', m, n, k, 1.0f, p->a, k, p->b, n, 0.0f, p->c, n) ==
                    dnnl_success
@@ -178,14 +179,14 @@ static int call_sgemm(const product *p)
                : E_EXTERNAL;
 }
 
-/* The best rate of a call repeated for a while; 0 when it fails. */
-static double rate_of(int (*call)(const product *), const product *p)
+/* GFLOP/s: the best of a call repeated for a while; 0 when it fails. */
+static double rate_of(int (*call)(const void *what), const void *what, const product *p)
 {
     double flop = 2.0 * (double)p->m * (double)p->k * (double)p->n, best = 0;
     double begin = clock_seconds(), now = begin;
     while (now - begin < gemm_seconds) {
         double start = now;
-        if (call(p) < 0)
+        if (call(what) < 0)
             return 0;
         now = clock_seconds();
         if (flop / (now - start) * 1e-9 > best)
@@ -195,60 +196,85 @@ static double rate_of(int (*call)(const product *), const product *p)
 }
 
 #if DNNL_VERSION_MAJOR < 3
-/* Weights in the layout that the library likes best. What is in them does not matter for
- * speed, so they are not reordered into it. Returns GFLOP/s, 0 when it cannot. */
-static double packed_rate(const product *p)
+/* The product with its weights in the layout that the library likes best. What is in them
+ * does not matter for speed, so they are not reordered into it. */
+typedef struct packed_product {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    dnnl_memory_desc_t src_shape, dst_shape;
+    dnnl_primitive_desc_t chosen;
+    dnnl_primitive_t primitive;
+    dnnl_memory_t src, weights, dst;
+} packed_product;
+
+static bool packed_choose(packed_product *x, const product *p)
 {
-    dnnl_engine_t engine = NULL;
-    dnnl_stream_t stream = NULL;
-    dnnl_primitive_desc_t chosen = NULL;
-    dnnl_primitive_t primitive = NULL;
-    dnnl_memory_t src = NULL, weights = NULL, dst = NULL;
     dnnl_dims_t sd = {(dnnl_dim_t)p->m, (dnnl_dim_t)p->k};
     dnnl_dims_t wd = {(dnnl_dim_t)p->k, (dnnl_dim_t)p->n};
     dnnl_dims_t dd = {(dnnl_dim_t)p->m, (dnnl_dim_t)p->n};
-    dnnl_memory_desc_t smd, wmd, dmd;
+    dnnl_memory_desc_t any;
     dnnl_matmul_desc_t desc;
-    double best = 0;
-    bool ok =
-        dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success &&
-        dnnl_stream_create(&stream, engine, dnnl_stream_default_flags) == dnnl_success &&
-        dnnl_memory_desc_init_by_tag(&smd, 2, sd, dnnl_f32, dnnl_ab) == dnnl_success &&
-        dnnl_memory_desc_init_by_tag(&wmd, 2, wd, dnnl_f32, dnnl_format_tag_any) ==
-            dnnl_success &&
-        dnnl_memory_desc_init_by_tag(&dmd, 2, dd, dnnl_f32, dnnl_ab) == dnnl_success &&
-        dnnl_matmul_desc_init(&desc, &smd, &wmd, NULL, &dmd) == dnnl_success &&
-        dnnl_primitive_desc_create(&chosen, &desc, NULL, engine, NULL) == dnnl_success &&
-        dnnl_primitive_create(&primitive, chosen) == dnnl_success;
-    const dnnl_memory_desc_t *packed =
-        ok ? dnnl_primitive_desc_query_md(chosen, dnnl_query_weights_md, 0) : NULL;
-    ok = ok && packed && dnnl_memory_create(&src, &smd, engine, p->a) == dnnl_success &&
-         dnnl_memory_create(&weights, packed, engine, DNNL_MEMORY_ALLOCATE) ==
-             dnnl_success &&
-         dnnl_memory_create(&dst, &dmd, engine, p->c) == dnnl_success;
+    return dnnl_engine_create(&x->engine, dnnl_cpu, 0) == dnnl_success &&
+           dnnl_stream_create(&x->stream, x->engine, dnnl_stream_default_flags) ==
+               dnnl_success &&
+           dnnl_memory_desc_init_by_tag(&x->src_shape, 2, sd, dnnl_f32, dnnl_ab) ==
+               dnnl_success &&
+           dnnl_memory_desc_init_by_tag(&any, 2, wd, dnnl_f32, dnnl_format_tag_any) ==
+               dnnl_success &&
+           dnnl_memory_desc_init_by_tag(&x->dst_shape, 2, dd, dnnl_f32, dnnl_ab) ==
+               dnnl_success &&
+           dnnl_matmul_desc_init(&desc, &x->src_shape, &any, NULL, &x->dst_shape) ==
+               dnnl_success &&
+           dnnl_primitive_desc_create(&x->chosen, &desc, NULL, x->engine, NULL) ==
+               dnnl_success &&
+           dnnl_primitive_create(&x->primitive, x->chosen) == dnnl_success;
+}
+
+static bool packed_fill(packed_product *x, const product *p)
+{
     void *bytes = NULL;
-    if (ok && dnnl_memory_get_data_handle(weights, &bytes) == dnnl_success && bytes)
-        memset(bytes, 0x3c, dnnl_memory_desc_get_size(packed)); /* small normal floats */
+    const dnnl_memory_desc_t *layout =
+        dnnl_primitive_desc_query_md(x->chosen, dnnl_query_weights_md, 0);
+    bool ok =
+        layout &&
+        dnnl_memory_create(&x->src, &x->src_shape, x->engine, p->a) == dnnl_success &&
+        dnnl_memory_create(&x->weights, layout, x->engine, DNNL_MEMORY_ALLOCATE) ==
+            dnnl_success &&
+        dnnl_memory_create(&x->dst, &x->dst_shape, x->engine, p->c) == dnnl_success;
+    if (ok && dnnl_memory_get_data_handle(x->weights, &bytes) == dnnl_success && bytes)
+        memset(bytes, 0x3c, dnnl_memory_desc_get_size(layout)); /* small normal floats */
+    return ok;
+}
+
+static void packed_free(packed_product *x)
+{
+    dnnl_memory_destroy(x->dst);
+    dnnl_memory_destroy(x->weights);
+    dnnl_memory_destroy(x->src);
+    dnnl_primitive_destroy(x->primitive);
+    dnnl_primitive_desc_destroy(x->chosen);
+    dnnl_stream_destroy(x->stream);
+    dnnl_engine_destroy(x->engine);
+}
+
+static int call_packed(const void *what)
+{
+    const packed_product *x = what;
     dnnl_exec_arg_t args[] = {
-        {DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}};
-    double flop = 2.0 * (double)p->m * (double)p->k * (double)p->n;
-    double begin = clock_seconds(), now = begin;
-    while (ok && now - begin < gemm_seconds) {
-        double start = now;
-        ok = dnnl_primitive_execute(primitive, stream, 3, args) == dnnl_success &&
-             dnnl_stream_wait(stream) == dnnl_success;
-        now = clock_seconds();
-        if (ok && flop / (now - start) * 1e-9 > best)
-            best = flop / (now - start) * 1e-9;
-    }
-    dnnl_memory_destroy(dst);
-    dnnl_memory_destroy(weights);
-    dnnl_memory_destroy(src);
-    dnnl_primitive_destroy(primitive);
-    dnnl_primitive_desc_destroy(chosen);
-    dnnl_stream_destroy(stream);
-    dnnl_engine_destroy(engine);
-    return ok ? best : 0;
+        {DNNL_ARG_SRC, x->src}, {DNNL_ARG_WEIGHTS, x->weights}, {DNNL_ARG_DST, x->dst}};
+    bool ok = dnnl_primitive_execute(x->primitive, x->stream, 3, args) == dnnl_success &&
+              dnnl_stream_wait(x->stream) == dnnl_success;
+    return ok ? 0 : E_EXTERNAL;
+}
+
+/* GFLOP/s, 0 when it cannot. */
+static double packed_rate(const product *p)
+{
+    packed_product x = {0};
+    bool ok = packed_choose(&x, p) && packed_fill(&x, p);
+    double rate = ok ? rate_of(call_packed, &x, p) : 0;
+    packed_free(&x);
+    return rate;
 }
 #else
 static double packed_rate(const product *p)
@@ -267,7 +293,7 @@ int machine_gemm(size_t n_threads, size_t m, size_t k, size_t n, double *gflops,
     if (rc == 0) {
         int before = omp_get_max_threads();
         omp_set_num_threads((int)n_threads);
-        double plain = rate_of(call_sgemm, &p), packed = packed_rate(&p);
+        double plain = rate_of(call_sgemm, &p, &p), packed = packed_rate(&p);
         omp_set_num_threads(before);
         *gflops = packed > plain ? packed : plain;
         *how = packed > plain ? "oneDNN matmul, packed weights" : "oneDNN sgemm";

@@ -19,11 +19,7 @@ static const char usage[] =
     "a\n"
     "95 % bootstrap interval (BCa) and a paired permutation p-value.\n" //
     ENTRANT_USAGE "\n"                                                  //
-    "  --split NAME       search, selection or final (default)\n"
-    "  --data FILE        other examples (.jsonl, .csv, .tsv); --input-field and\n"
-    "                     --target-field name their columns\n"
-    "  --set KEY=VALUE    change a value of the experiment file\n"
-    "  --model M          another model than the experiment's\n"
+    ENTRANT_OPTIONS_USAGE
     "  --prefix ADAPTER   learned vectors stand before B: 'seed bare --prefix ADAPTER'\n"
     "                     compares them with the words that you wrote\n"
     "  --prefix-a ADAPTER learned vectors stand before A\n"
@@ -139,35 +135,20 @@ static int compare(const char *const *what, const entrant_options options[2], bo
 
 static int run_request(entrant_options *o, int argc, char **argv, error *err)
 {
-    static const char *const split_names[] = {"search", "selection", "final", NULL};
-    bool json = false, has_split = false, has_backend = false;
-    int which_split = SPLIT_FINAL, backend = 0;
+    bool json = false, has_backend = false;
+    int backend = 0;
     const char *prefix_a = NULL;
     const option options[] = {
-        {"experiment", OPTION_TEXT, &o->experiment, NULL, NULL},
-        {"split", OPTION_CHOICE, &which_split, &has_split, split_names},
-        {"data", OPTION_TEXT, &o->data, NULL, NULL},
-        {"input-field", OPTION_TEXT, &o->fields.input, NULL, NULL},
-        {"target-field", OPTION_TEXT, &o->fields.target, NULL, NULL},
-        {"set", OPTION_LIST, &o->set, NULL, NULL},
-        {"model", OPTION_TEXT, &o->model, NULL, NULL},
+        ENTRANT_OPTIONS(*o),
         {"backend", OPTION_CHOICE, &backend, &has_backend, backend_names},
         {"threads", OPTION_SIZE, &o->n_threads, NULL, NULL},
-        {"prefix", OPTION_TEXT, &o->prefix, NULL, NULL},
         {"prefix-a", OPTION_TEXT, &prefix_a, NULL, NULL},
         {"json", OPTION_FLAG, &json, NULL, NULL},
     };
     size_t n;
     TRY(options_parse(argc, argv, options, sizeof options / sizeof *options,
                       &(positionals){"two prompts, A and B", 2, 2}, &n, err));
-    if (o->data && has_split)
-        return error_set(err, E_USAGE,
-                         "--data brings other examples: then there is no "
-                         "--split to choose");
-    if ((o->fields.input || o->fields.target) && !o->data)
-        return error_set(err, E_USAGE,
-                         "--input-field and --target-field name columns of --data FILE");
-    o->split = (split_name)which_split;
+    TRY(entrant_options_check(o, err));
     o->backend = has_backend ? backend_names[backend] : NULL;
     const char *const what[2] = {argv[1], argv[2]};
     entrant_options sides[2] = {*o, *o};
@@ -177,7 +158,7 @@ static int run_request(entrant_options *o, int argc, char **argv, error *err)
 
 static int run(int argc, char **argv, error *err)
 {
-    entrant_options options = {0};
+    entrant_options options = entrant_defaults();
     int rc = run_request(&options, argc, argv, err);
     option_list_free(&options.set);
     return rc;

@@ -8,7 +8,6 @@
 #include "command.h"
 #include "options.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,16 +138,6 @@ static int check_kind(const run_record *r, uint64_t id, error *err)
                      r->id);
 }
 
-static int write_result(const text *out, const char *path, error *err)
-{
-    if (path)
-        return file_write(path, text_string(out), out->n, err);
-    if (fwrite(text_string(out), 1, out->n, stdout) != out->n)
-        return error_set(err, E_IO, "cannot write to standard output: %s",
-                         strerror(errno));
-    return 0;
-}
-
 static int run(int argc, char **argv, error *err)
 {
     int format = AS_TEXT;
@@ -183,7 +172,7 @@ static int run(int argc, char **argv, error *err)
     if (rc == 0 && !vectors)
         rc = export_candidate(r, id, format, &out, err);
     if (rc == 0 && !vectors)
-        rc = write_result(&out, path, err);
+        rc = command_write(&out, path, err);
     store_close(s);
     text_free(&out);
     run_record_free(r);

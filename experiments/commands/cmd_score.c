@@ -32,12 +32,7 @@ static const char usage[] =
     "A prompt: prints its mean score with standard error, the number that a run "
     "reports.\n"       //
     ENTRANT_USAGE "\n" //
-    "  --split NAME       search, selection or final (default)\n"
-    "  --data FILE        other examples (.jsonl, .csv, .tsv); --input-field and\n"
-    "                     --target-field name their columns\n"
-    "  --set KEY=VALUE    change a value of the experiment file\n"
-    "  --model M          another model than the experiment's\n"
-    "  --prefix ADAPTER   learned vectors stand before the prompt\n"
+    ENTRANT_OPTIONS_USAGE "  --prefix ADAPTER   learned vectors stand before the prompt\n"
     "  --json             with the score of each example\n"
     "\n" //
     MODEL_OPTIONS_USAGE;
@@ -48,11 +43,8 @@ typedef struct request {
     row_file_options row_options;
     model_choice choice;
     entrant_options entrant;
-    int split;
-    bool has_backend, has_overflow, has_memory, has_split;
+    bool has_backend, has_overflow, has_memory;
 } request;
-
-static const char *const split_names[] = {"search", "selection", "final", NULL};
 
 static int score_file_rows(const request *q, error *err)
 {
@@ -110,7 +102,7 @@ static int score_prompt(const request *q, error *err)
 static int check(const request *q, error *err)
 {
     const entrant_options *o = &q->entrant;
-    bool of_prompts = o->experiment || o->data || o->model || o->set.n || q->has_split ||
+    bool of_prompts = o->experiment || o->data || o->model || o->set.n || o->has_split ||
                       q->json || o->fields.input || o->fields.target;
     if (q->rows && of_prompts)
         return error_set(
@@ -125,14 +117,7 @@ static int check(const request *q, error *err)
         return error_set(err, E_USAGE,
                          "--overflow and --memory go with --rows; an experiment has its "
                          "own: --set overflow=left, --set engine.memory=1GiB");
-    if (o->data && q->has_split)
-        return error_set(err, E_USAGE,
-                         "--data brings other examples: then there is no "
-                         "--split to choose");
-    if ((o->fields.input || o->fields.target) && !o->data)
-        return error_set(err, E_USAGE,
-                         "--input-field and --target-field name columns of --data FILE");
-    return 0;
+    return entrant_options_check(o, err);
 }
 
 static int run_request(request *q, int argc, char **argv, error *err)
@@ -142,14 +127,7 @@ static int run_request(request *q, int argc, char **argv, error *err)
         {"rows", OPTION_TEXT, &q->rows, NULL, NULL},
         {"no-bos", OPTION_FLAG, &q->row_options.no_bos, NULL, NULL},
         {"special", OPTION_FLAG, &q->row_options.special, NULL, NULL},
-        {"experiment", OPTION_TEXT, &o->experiment, NULL, NULL},
-        {"split", OPTION_CHOICE, &q->split, &q->has_split, split_names},
-        {"data", OPTION_TEXT, &o->data, NULL, NULL},
-        {"input-field", OPTION_TEXT, &o->fields.input, NULL, NULL},
-        {"target-field", OPTION_TEXT, &o->fields.target, NULL, NULL},
-        {"set", OPTION_LIST, &o->set, NULL, NULL},
-        {"model", OPTION_TEXT, &o->model, NULL, NULL},
-        {"prefix", OPTION_TEXT, &o->prefix, NULL, NULL},
+        ENTRANT_OPTIONS(*o),
         {"json", OPTION_FLAG, &q->json, NULL, NULL},
         {"backend", OPTION_CHOICE, &q->choice.backend, &q->has_backend, backend_names},
         {"threads", OPTION_SIZE, &q->choice.n_threads, NULL, NULL},
@@ -163,7 +141,6 @@ static int run_request(request *q, int argc, char **argv, error *err)
     TRY(check(q, err));
     q->what = argv[1];
     q->row_options.overflow = (row_overflow)q->choice.overflow;
-    o->split = (split_name)q->split;
     o->backend = q->has_backend ? backend_names[q->choice.backend] : NULL;
     o->n_threads = q->choice.n_threads;
     return q->rows ? score_file_rows(q, err) : score_prompt(q, err);
@@ -171,7 +148,7 @@ static int run_request(request *q, int argc, char **argv, error *err)
 
 static int run(int argc, char **argv, error *err)
 {
-    request q = {.split = SPLIT_FINAL};
+    request q = {.entrant = entrant_defaults()};
     int rc = run_request(&q, argc, argv, err);
     option_list_free(&q.entrant.set);
     return rc;

@@ -1,8 +1,12 @@
-/* The flag by which a user stops a command: the only file-scope variable of the program,
- * since signal handlers have no argument. */
+/* What all commands share: where results go, and the flag by which a user stops one. The
+ * flag is the only file-scope variable of the program, since signal handlers have no
+ * argument. */
 #include "command.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 volatile int command_interrupted = 0;
@@ -21,5 +25,15 @@ int command_catch_signals(error *err)
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0)
         return error_set(err, E_EXTERNAL, "cannot install the signal handlers");
+    return 0;
+}
+
+int command_write(const text *out, const char *path, error *err)
+{
+    if (path)
+        return file_write(path, text_string(out), out->n, err);
+    if (fwrite(text_string(out), 1, out->n, stdout) != out->n)
+        return error_set(err, E_IO, "cannot write to standard output: %s",
+                         strerror(errno));
     return 0;
 }

@@ -29,4 +29,8 @@ enum { E_USAGE = -100 };
 extern volatile int command_interrupted;
 int command_catch_signals(error *err);
 
+/* A command's result: to the file, whole or not at all; or, with path NULL, to standard
+ * output. */
+int command_write(const text *out, const char *path, error *err);
+
 #endif

@@ -39,6 +39,7 @@ typedef struct crowd_summary {
     rater_quality *qualities;
 } crowd_summary;
 
+/* New; the intervals of the agreements come from n_resamples bootstrap samples. */
 int crowd_summarise(crowd *c, size_t n_resamples, crowd_summary *out, error *err);
 void crowd_summary_free(crowd_summary *s);
 

@@ -10,6 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- Options ---- */
+
+const char *const entrant_splits[] = {"search", "selection", "final", NULL};
+
+entrant_options entrant_defaults(void)
+{
+    return (entrant_options){.split = SPLIT_FINAL};
+}
+
+int entrant_options_check(const entrant_options *o, error *err)
+{
+    if (o->data && o->has_split)
+        return error_set(err, E_USAGE,
+                         "--data brings other examples: then there is no "
+                         "--split to choose");
+    if ((o->fields.input || o->fields.target) && !o->data)
+        return error_set(err, E_USAGE,
+                         "--input-field and --target-field name columns of --data FILE");
+    return 0;
+}
+
 /* ---- Which prompt ---- */
 
 /* The text gene that "GENE=TEXT" names, or n_genes. */

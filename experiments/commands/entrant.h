@@ -38,12 +38,41 @@ typedef struct entrant_options {
     option_list set;        /* changes of the experiment */
     const char *data;       /* other examples than the experiment's; NULL: its own */
     dataset_fields fields;  /* of data */
-    split_name split;       /* unless there are other examples */
+    int split;              /* split_name, unless there are other examples */
+    bool has_split;         /* it was asked for */
     const char *model;      /* NULL: the experiment's */
     const char *backend;    /* NULL: the experiment's */
     const char *prefix;     /* an adapter; NULL: none */
     size_t n_threads;       /* 0: the experiment's */
 } entrant_options;
+
+extern const char *const entrant_splits[]; /* in the order of split_name */
+
+/* Rows of an option table. */
+#define ENTRANT_OPTIONS(o)                                                               \
+    {"experiment", OPTION_TEXT, &(o).experiment, NULL, NULL},                            \
+        {"split", OPTION_CHOICE, &(o).split, &(o).has_split, entrant_splits},            \
+        {"data", OPTION_TEXT, &(o).data, NULL, NULL},                                    \
+        {"input-field", OPTION_TEXT, &(o).fields.input, NULL, NULL},                     \
+        {"target-field", OPTION_TEXT, &(o).fields.target, NULL, NULL},                   \
+        {"set", OPTION_LIST, &(o).set, NULL, NULL},                                      \
+        {"model", OPTION_TEXT, &(o).model, NULL, NULL},                                  \
+    {                                                                                    \
+        "prefix", OPTION_TEXT, &(o).prefix, NULL, NULL                                   \
+    }
+
+/* Their part of a command's --help; what --prefix is for, the command says itself. */
+#define ENTRANT_OPTIONS_USAGE                                                            \
+    "  --split NAME       search, selection or final (default)\n"                        \
+    "  --data FILE        other examples (.jsonl, .csv, .tsv); --input-field and\n"      \
+    "                     --target-field name their columns\n"                           \
+    "  --set KEY=VALUE    change a value of the experiment file\n"                       \
+    "  --model M          another model than the experiment's\n"
+
+/* Before a command line is read. */
+entrant_options entrant_defaults(void);
+/* E_USAGE for options that make no sense together. */
+int entrant_options_check(const entrant_options *o, error *err);
 
 /* On failure nothing is left to close. */
 int entrant_open(entrant *out, const char *what, const entrant_options *options,

@@ -4,10 +4,6 @@
 #include "crowd_export.h"
 #include "options.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
 static const char usage[] =
     "usage: lamarck rate export RUN [--what WHAT] [--format FORMAT] [--out FILE]\n"
     "\n"
@@ -48,16 +44,6 @@ static int put_together(crowd *c, int what, bool csv, text *out, error *err)
     }
 }
 
-static int write_result(const text *out, const char *path, error *err)
-{
-    if (path)
-        return file_write(path, text_string(out), out->n, err);
-    if (fwrite(text_string(out), 1, out->n, stdout) != out->n)
-        return error_set(err, E_IO, "cannot write to standard output: %s",
-                         strerror(errno));
-    return 0;
-}
-
 static int run(int argc, char **argv, error *err)
 {
     int what = WHAT_RATINGS, format = AS_JSONL;
@@ -75,7 +61,7 @@ static int run(int argc, char **argv, error *err)
     TRY(run_crowd_open(&c, argv[1], false, err));
     int rc = put_together(c, what, format == AS_CSV, &out, err);
     if (rc == 0)
-        rc = write_result(&out, path, err);
+        rc = command_write(&out, path, err);
     text_free(&out);
     crowd_close(c);
     return rc;

@@ -26,6 +26,7 @@ typedef struct row_file {
     size_t line_capacity;
 } row_file;
 
+/* `path`: "-" is standard input. The model and the options are borrowed until the end. */
 int row_file_open(row_file *f, const model *m, const char *path,
                   const row_file_options *options, error *err);
 /* The batch becomes the next `limit` rows, or as many as there are: 1 when there may be

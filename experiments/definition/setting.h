@@ -40,7 +40,9 @@ int check_keys(const yaml_node *map, const char *const *keys, size_t n, const ch
 int require_key(const yaml_node *map, const char *key, const char *what,
                 const yaml_node **out, error *err);
 
-int read_text(const yaml_node *node, char **out, error *err); /* new */
+/* One value of the kind that is named, within its bounds (included): E_FORMAT with its
+ * place, what was found and what would be right. A text is new. */
+int read_text(const yaml_node *node, char **out, error *err);
 int read_whole(const yaml_node *node, double lowest, double highest, uint64_t *out,
                error *err);
 int read_size(const yaml_node *node, double lowest, double highest, size_t *out,

@@ -30,8 +30,8 @@ void ledger_advance(ledger *l, double seconds);
 
 /* Would the next expense, and after it the reserve, still be within the budget? NULL, or
  * the limit that would be broken: "budget: tokens", "budget: evaluations", "budget:
- * ratings", "budget: seconds". Time is foretold from the pace so far, or of late if that is slower; before
- * there is a pace it never says no. */
+ * ratings", "budget: seconds". Time is foretold from the pace so far, or of late if that
+ * is slower; before there is a pace it never says no. */
 const char *ledger_refuses(const ledger *l, const expense *next, const expense *reserve);
 
 /* Tokens that may be spent now so that the reserve is still there; UINT64_MAX when tokens

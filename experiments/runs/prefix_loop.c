@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "deadline.h"
-#include "run_frame.h"
 
 /* A checkpoint is written so many seconds after the last one, and not before so many
  * times as long as that one took: what a kill can cost, and what writing may. */
 static const double checkpoint_seconds = 3.0, checkpoint_share = 20.0;
 
 typedef struct runner {
-    const prefix_parts *parts;
+    prefix_task *task;
+    const run_place *place;
     const prefix_run_options *options;
     ledger ledger;
     training_record so_far;
@@ -28,7 +28,7 @@ static void show(void *context)
     runner *r = context;
     if (!r->options || !r->options->watch)
         return;
-    prefix_progress p = {.experiment = r->parts->task->experiment,
+    prefix_progress p = {.experiment = r->task->experiment,
                          .stage = r->stage,
                          .so_far = &r->so_far,
                          .spent = ledger_total(&r->ledger),
@@ -91,8 +91,8 @@ static int keep_evaluation(runner *r, const train_event *e, error *err)
 static int write_best(runner *r, error *err)
 {
     prefix best = {0};
-    TRY(trainer_best(r->parts->task->trainer, &best, err));
-    int rc = store_put_prefix(r->parts->store, r->parts->id, &best, err);
+    TRY(trainer_best(r->task->trainer, &best, err));
+    int rc = store_put_prefix(r->place->store, r->place->id, &best, err);
     prefix_free(&best);
     return rc;
 }
@@ -101,14 +101,14 @@ static int write_checkpoint(runner *r, error *err)
 {
     text state = {0};
     double begin = r->deadline.clock();
-    int rc = trainer_save_state(r->parts->task->trainer, &state, err);
-    training_checkpoint c = {.step = trainer_steps(r->parts->task->trainer),
+    int rc = trainer_save_state(r->task->trainer, &state, err);
+    training_checkpoint c = {.step = trainer_steps(r->task->trainer),
                              .seconds = r->ledger.seconds,
                              .state = state.s,
                              .n = state.n};
     memcpy(c.spent, r->ledger.spent, sizeof c.spent);
     if (rc == 0)
-        rc = store_put_checkpoint(r->parts->store, r->parts->id, &c, err);
+        rc = store_put_checkpoint(r->place->store, r->place->id, &c, err);
     text_free(&state);
     r->checkpoint_at = r->deadline.clock();
     r->checkpoint_took = r->checkpoint_at - begin;
@@ -123,21 +123,21 @@ static bool checkpoint_is_due(const runner *r)
 
 static int write_facts(runner *r, error *err)
 {
-    double rate = trainer_rate(r->parts->task->trainer);
+    double rate = trainer_rate(r->task->trainer);
     if (!(rate > 0) || !isnan(r->so_far.facts.rate))
         return 0;
     r->so_far.facts.rate = rate;
-    return store_put_training(r->parts->store, r->parts->id, &r->so_far.facts, err);
+    return store_put_training(r->place->store, r->place->id, &r->so_far.facts, err);
 }
 
 static int put_event(runner *r, const train_event *e, error *err)
 {
-    store *s = r->parts->store;
+    store *s = r->place->store;
     const training_record *t = &r->so_far;
     if (e->action == TRAIN_STEP)
-        TRY(store_put_training_step(s, r->parts->id, &t->steps[t->n_steps - 1], err));
+        TRY(store_put_training_step(s, r->place->id, &t->steps[t->n_steps - 1], err));
     if (e->action == TRAIN_EVALUATE)
-        TRY(store_put_evaluation(s, r->parts->id, &t->evaluations[t->n_evaluations - 1],
+        TRY(store_put_evaluation(s, r->place->id, &t->evaluations[t->n_evaluations - 1],
                                  err));
     if (e->action == TRAIN_EVALUATE && e->best)
         TRY(write_best(r, err));
@@ -147,17 +147,17 @@ static int put_event(runner *r, const train_event *e, error *err)
 
 static int write_event(runner *r, const train_event *e, error *err)
 {
-    TRY(store_begin(r->parts->store, err));
-    return store_end(r->parts->store, put_event(r, e, err), err);
+    TRY(store_begin(r->place->store, err));
+    return store_end(r->place->store, put_event(r, e, err), err);
 }
 
 static int write_trained(runner *r, error *err)
 {
-    TRY(store_begin(r->parts->store, err));
+    TRY(store_begin(r->place->store, err));
     int rc = write_best(r, err);
     if (rc == 0)
         rc = write_checkpoint(r, err);
-    return store_end(r->parts->store, rc, err);
+    return store_end(r->place->store, rc, err);
 }
 
 /* ---- Doing again what is on record ---- */
@@ -176,7 +176,7 @@ static int check_again(runner *r, const train_event *e, bool *known, error *err)
     if (e->action != TRAIN_STEP)
         return 0;
     int found =
-        store_get_training_step(r->parts->store, r->parts->id, e->step, &was, err);
+        store_get_training_step(r->place->store, r->place->id, e->step, &was, err);
     TRY(found);
     *known = found;
     if (!found)
@@ -213,7 +213,7 @@ static purpose purpose_of(train_action a)
 /* What was done goes on record. */
 static int settle(runner *r, const train_event *e, error *err)
 {
-    expense x = prefix_task_price(r->parts->task, e->action, e->tokens);
+    expense x = prefix_task_price(r->task, e->action, e->tokens);
     bool known;
     ledger_charge(&r->ledger, purpose_of(e->action), &x);
     take_time(r);
@@ -233,7 +233,7 @@ static int settle(runner *r, const train_event *e, error *err)
 /* 1 go on, 0 the training ends because of *stop. */
 static int advance(runner *r, const char **stop, error *err)
 {
-    prefix_task *t = r->parts->task;
+    prefix_task *t = r->task;
     uint64_t tokens = 0;
     train_event event = {0};
     TRY(run_check_interrupt(r->options ? r->options->interrupt : NULL, err));
@@ -265,8 +265,8 @@ static int train(runner *r, const char **stop, error *err)
 
 static int write_finish(runner *r, const char *reason, const verdict *v, error *err)
 {
-    store *s = r->parts->store;
-    uint64_t id = r->parts->id;
+    store *s = r->place->store;
+    uint64_t id = r->place->id;
     run_ending ending = {reason, RUN_FINISHED, v};
     TRY(store_begin(s, err));
     int rc = run_put_ending(s, id, &r->ledger, &ending, err);
@@ -278,7 +278,7 @@ static int write_finish(runner *r, const char *reason, const verdict *v, error *
 /* The vectors that did best on the selection split meet the final one. */
 static int finish(runner *r, const char *stop, error *err)
 {
-    prefix_task *t = r->parts->task;
+    prefix_task *t = r->task;
     verdict v = {0};
     prefix best = {0};
     expense spent = {0};
@@ -311,12 +311,12 @@ static int train_and_finish(runner *r, error *err)
 static int take_record(runner *r, size_t step, error *err)
 {
     run_record *was = NULL;
-    TRY(store_run_read(r->parts->store, r->parts->id, &was, err));
+    TRY(store_run_read(r->place->store, r->place->id, &was, err));
     training_record *t = was->training;
     if (!t) {
         run_record_free(was);
         return error_set(err, E_FORMAT, "run %llu is not the training of a prefix",
-                         (unsigned long long)r->parts->id);
+                         (unsigned long long)r->place->id);
     }
     r->so_far = *t;
     r->steps_capacity = t->n_steps;
@@ -334,25 +334,25 @@ static int take_record(runner *r, size_t step, error *err)
 static int open_runner(runner *r, error *err)
 {
     training_checkpoint c = {0};
-    int found = store_get_checkpoint(r->parts->store, r->parts->id, &c, err);
+    int found = store_get_checkpoint(r->place->store, r->place->id, &c, err);
     TRY(found);
     int rc = take_record(r, found ? c.step : 0, err);
     if (rc == 0 && found) {
         memcpy(r->ledger.spent, c.spent, sizeof c.spent);
         r->ledger.seconds = c.seconds;
-        rc = trainer_load_state(r->parts->task->trainer, c.state, c.n, err);
+        rc = trainer_load_state(r->task->trainer, c.state, c.n, err);
     }
     free(c.state);
     TRY(rc);
     r->checkpoint_at = r->deadline.clock();
-    return store_run_status(r->parts->store, r->parts->id, RUN_RUNNING, err);
+    return store_run_status(r->place->store, r->place->id, RUN_RUNNING, err);
 }
 
 /* Only an interruption is known to leave trainer, account and record in step, to go on
  * from here. On a full disk this fails too: then the run reads as killed. */
 static void put_stopped(runner *r, int rc)
 {
-    store *s = r->parts->store;
+    store *s = r->place->store;
     bool interrupted = rc == E_INTERRUPTED;
     bool diverged = rc == E_NUMERIC && strcmp(r->stage, "final") != 0;
     run_ending ending = {.reason = interrupted ? "interrupted"
@@ -364,19 +364,20 @@ static void put_stopped(runner *r, int rc)
         return;
     int written = interrupted ? write_checkpoint(r, NULL) : 0;
     if (written == 0)
-        written = run_put_ending(s, r->parts->id, &r->ledger, &ending, NULL);
+        written = run_put_ending(s, r->place->id, &r->ledger, &ending, NULL);
     store_end(s, written, NULL);
 }
 
-int prefix_loop(const prefix_parts *parts, const prefix_run_options *options, error *err)
+int prefix_loop(prefix_task *task, const run_place *place,
+                const prefix_run_options *options, error *err)
 {
-    runner r = {.parts = parts,
+    runner r = {.task = task,
+                .place = place,
                 .options = options,
-                .ledger.budget = parts->task->experiment->budget,
+                .ledger.budget = task->experiment->budget,
                 .stage = "training"};
     deadline_open(&r.deadline, &r.ledger, options ? options->clock : NULL);
-    if (parts->ticker)
-        *parts->ticker = (ticker){tick, &r};
+    *place->ticker = (ticker){tick, &r};
     int rc = open_runner(&r, err);
     if (rc == 0) {
         show(&r);
@@ -384,8 +385,7 @@ int prefix_loop(const prefix_parts *parts, const prefix_run_options *options, er
         if (rc < 0)
             put_stopped(&r, rc);
     }
-    if (parts->ticker)
-        *parts->ticker = (ticker){0};
+    *place->ticker = (ticker){0};
     training_record_clear(&r.so_far);
     return rc;
 }

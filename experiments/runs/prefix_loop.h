@@ -7,17 +7,11 @@
 
 #include "prefix_run.h"
 #include "prefix_task.h"
-
-/* All borrowed. */
-typedef struct prefix_parts {
-    prefix_task *task;
-    store *store; /* holds run `id` */
-    uint64_t id;
-    ticker *ticker; /* what the objectives call as they work; filled in here */
-} prefix_parts;
+#include "run_frame.h"
 
 /* Returns 0 when the run is finished. On failure everything done is kept and the status
  * is "stopped". */
-int prefix_loop(const prefix_parts *parts, const prefix_run_options *options, error *err);
+int prefix_loop(prefix_task *task, const run_place *place,
+                const prefix_run_options *options, error *err);
 
 #endif

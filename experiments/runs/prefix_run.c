@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "prefix_loop.h"
-#include "run_frame.h"
 
 /* ---- Looking up a run ---- */
 
@@ -165,11 +164,7 @@ static int prefix_record(run_work *w, store *s, uint64_t id, error *err)
 
 static int prefix_do(run_work *w, const run_place *place, error *err)
 {
-    prefix_parts parts = {.task = task_of(w),
-                          .store = place->store,
-                          .id = place->id,
-                          .ticker = place->ticker};
-    return prefix_loop(&parts, ((prefix_work *)w)->options, err);
+    return prefix_loop(task_of(w), place, ((prefix_work *)w)->options, err);
 }
 
 static void prefix_close(run_work *w)

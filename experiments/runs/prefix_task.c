@@ -65,7 +65,10 @@ static int set_start(prefix_task *t, const char *what, const char *said, error *
 {
     enum { SHOWN = 60 };
     text words = {0};
-    size_t n = said ? strlen(said) : 0, shown = n < SHOWN ? n : SHOWN;
+    size_t n = said ? strlen(said) : 0;
+    while (n > 0 && strchr(" \n\r\t", said[n - 1])) /* what stands before the rows */
+        n--;
+    size_t shown = n < SHOWN ? n : SHOWN;
     while (shown < n && shown > 0 && (said[shown] & 0xc0) == 0x80)
         shown--;
     int rc = text_add_string(&words, what, err);

@@ -16,6 +16,7 @@ typedef struct json_lines {
     text buffer;
 } json_lines;
 
+/* E_IO when the file cannot be read. */
 int json_lines_open(json_lines *l, const char *path, error *err);
 /* 1 and a new object; 0 at the end. Empty lines are passed over. Errors begin with
  * file:line. */

@@ -72,21 +72,63 @@ static void put_same(page *p, const char *s, size_t n)
         p->rc = html_escape(p->out, s + tail, n - tail, p->err);
 }
 
-/* Marks cover words, not the white space after them; what is removed takes no line breaks
- * with it. */
-static void put_marked(page *p, bool added, const char *s, size_t n)
+/* Bytes of a stretch up to the white space at its end. */
+static size_t words_of(const diff_part *d)
 {
-    size_t words = n;
-    while (words && strchr(" \n\t\r", s[words - 1]))
-        words--;
-    put(p, added ? "<ins>" : "<del>");
-    if (p->rc == 0)
-        p->rc = html_escape(p->out, s, words, p->err);
-    put(p, added ? "</ins>" : "</del>");
-    if (!added || words == n)
+    size_t n = d->n;
+    while (n && strchr(" \n\t\r", d->s[n - 1]))
+        n--;
+    return n;
+}
+
+/* White space between two stretches: as it is in the text, or one space. */
+static void put_gap(page *p, const char *s, size_t n)
+{
+    if (n == 0)
         put(p, " ");
     else if (p->rc == 0)
-        p->rc = html_escape(p->out, s + words, n - words, p->err);
+        p->rc = html_escape(p->out, s, n, p->err);
+}
+
+static void put_marked(page *p, const char *tag, const char *s, size_t n)
+{
+    put_format(p, "<%s>", tag);
+    if (p->rc == 0)
+        p->rc = html_escape(p->out, s, n, p->err);
+    put_format(p, "</%s>", tag);
+}
+
+/* Does the next part say that words are gone which did not begin a line? They stand
+ * before the white space that follows them, which is kept. */
+static bool gone_from_line(const diff_part *next, const char *old_text)
+{
+    return next->kind == DIFF_REMOVED && next->s != old_text && next->s[-1] != '\n';
+}
+
+/* Marks cover words, not the white space after them; what is removed takes no line breaks
+ * with it. */
+static void put_parts(page *p, const diff_part *parts, size_t n, const char *old_text)
+{
+    const char *held = NULL; /* white space that is still to come */
+    size_t n_held = 0;
+    for (size_t i = 0; i < n; i++) {
+        const diff_part *d = &parts[i];
+        size_t words = words_of(d);
+        bool hold =
+            d->kind == DIFF_SAME && i + 1 < n && gone_from_line(&parts[i + 1], old_text);
+        if (d->kind == DIFF_SAME)
+            put_same(p, d->s, hold ? words : d->n);
+        else
+            put_marked(p, d->kind == DIFF_ADDED ? "ins" : "del", d->s, words);
+        if (hold)
+            put(p, " ");
+        else if (d->kind == DIFF_ADDED)
+            put_gap(p, d->s + words, d->n - words);
+        else if (d->kind == DIFF_REMOVED)
+            put_gap(p, held, n_held);
+        held = d->s + words;
+        n_held = hold ? d->n - words : 0;
+    }
 }
 
 void put_difference(page *p, const char *old_text, const char *new_text)
@@ -97,11 +139,7 @@ void put_difference(page *p, const char *old_text, const char *new_text)
         p->rc = word_diff(old_text ? old_text : "", new_text ? new_text : "", &parts, &n,
                           p->err);
     put(p, "<div class=\"prompt\">");
-    for (size_t i = 0; p->rc == 0 && i < n; i++)
-        if (parts[i].kind == DIFF_SAME)
-            put_same(p, parts[i].s, parts[i].n);
-        else
-            put_marked(p, parts[i].kind == DIFF_ADDED, parts[i].s, parts[i].n);
+    put_parts(p, parts, p->rc == 0 ? n : 0, old_text);
     put(p, "</div>");
     free(parts);
 }

@@ -50,20 +50,36 @@ static void put_interval_plot(page *p, const run_record *r)
     text_free(&script);
 }
 
+/* Generated texts have no first choice: then there is no column for it. */
+static bool has_choice(const run_record *r)
+{
+    return !isnan(r->verdict.seed.first_choice);
+}
+
+static void put_score_head(page *p, const run_record *r)
+{
+    put(p, "<div class=\"scroll\"><table><tr><th></th><th class=\"n\">id</th>"
+           "<th class=\"n\">score</th>");
+    if (has_choice(r))
+        put(p, "<th class=\"n\">first choice</th>");
+    put(p, "<th class=\"n\">examples</th></tr>");
+}
+
 /* A row of numbers and, where it is not shown elsewhere, the prompt in a row below. */
-static void put_score_row(page *p, const char *label, const split_score *s,
-                          const candidate_record *shown)
+static void put_score_row(page *p, const run_record *r, const char *label,
+                          const split_score *s, const candidate_record *shown)
 {
     put_format(p, "<tr%s><td>%s</td><td class=\"n\">#%" PRIu64 "</td><td class=\"n\">",
                shown ? " class=\"head\"" : "", label, s->candidate);
     put_score(p, s->score, s->se);
-    put(p, "</td><td class=\"n\">");
-    if (p->rc == 0)
+    if (has_choice(r))
+        put(p, "</td><td class=\"n\">");
+    if (has_choice(r) && p->rc == 0)
         p->rc = summary_share(p->out, s->first_choice, p->err);
     put_format(p, "</td><td class=\"n\">%zu</td></tr>", s->n);
     if (!shown)
         return;
-    put(p, "<tr><td colspan=\"5\"><div class=\"prompt\">");
+    put_format(p, "<tr><td colspan=\"%d\"><div class=\"prompt\">", has_choice(r) ? 5 : 4);
     put_text(p, shown->prompt);
     put(p, "</div></td></tr>");
 }
@@ -84,11 +100,6 @@ static void put_paired(page *p, const verdict *v)
                up, down, v->best.n - up - down, v->best.n);
 }
 
-static const char score_head[] = "<div class=\"scroll\"><table><tr><th></th><th "
-                                 "class=\"n\">id</th><th class=\"n\">score"
-                                 "</th><th class=\"n\">first choice"
-                                 "</th><th class=\"n\">examples</th></tr>";
-
 void report_comparison(page *p, const run_record *r)
 {
     if (!r->has_verdict)
@@ -97,11 +108,11 @@ void report_comparison(page *p, const run_record *r)
     put(p, "<section><h2>Final comparison</h2>");
     put_interval_plot(p, r);
     put_paired(p, v);
-    put(p, score_head);
-    put_score_row(p, "seed", &v->seed, NULL);
-    put_score_row(p, r->training ? "learned" : "best", &v->best, NULL);
+    put_score_head(p, r);
+    put_score_row(p, r, "seed", &v->seed, NULL);
+    put_score_row(p, r, r->training ? "learned" : "best", &v->best, NULL);
     if (r->training && r->training->has_bare)
-        put_score_row(p, "no prompt", &r->training->bare, NULL);
+        put_score_row(p, r, "no prompt", &r->training->bare, NULL);
     put(p,
         "</table></div><p class=\"note\">Points with 95 % intervals, on the final split. "
         "All meet the same examples, so the interval of a difference, not the overlap of "
@@ -110,9 +121,9 @@ void report_comparison(page *p, const run_record *r)
         put(p,
             "<details><summary>the finalists on the selection split, from which the best "
             "was chosen</summary>");
-        put(p, score_head);
+        put_score_head(p, r);
         for (size_t i = 0; i < v->n_selection; i++)
-            put_score_row(p, i ? "" : "chosen", &v->selection[i],
+            put_score_row(p, r, i ? "" : "chosen", &v->selection[i],
                           summary_candidate(r, v->selection[i].candidate));
         put(p, "</table></div></details>");
     }

@@ -29,6 +29,9 @@ void put_difference(page *p, const char *old_text, const char *new_text);
 bool put_plot(page *p, const char *name, const char *label, const char *script,
               const char *data, size_t height);
 
+/* An entry of a drawing's legend: the colour of a series, and what it is. */
+void put_legend(page *p, int series, const char *what);
+
 void report_progress(page *p, const run_record *r);
 void report_operators(page *p, const run_record *r);
 /* The curves of a training. */

@@ -44,6 +44,14 @@ bool put_plot(page *p, const char *name, const char *label, const char *script,
     return drawn;
 }
 
+void put_legend(page *p, int series, const char *what)
+{
+    put_format(p,
+               "<span><i class=\"swatch\" style=\"background:var(--series%d)\"></i>%s"
+               "</span>",
+               series, what);
+}
+
 static uint64_t tokens_until(const history_point *h)
 {
     uint64_t sum = 0;
@@ -53,6 +61,19 @@ static uint64_t tokens_until(const history_point *h)
 }
 
 /* ---- Progress ---- */
+
+/* A unit in which tics of the axis are short, and none is rounded. */
+typedef struct token_unit {
+    const char *suffix;
+    double tokens;
+} token_unit;
+
+static token_unit unit_of(uint64_t most_tokens)
+{
+    if (most_tokens < 10000)
+        return (token_unit){"", 1};
+    return most_tokens < 10000000 ? (token_unit){"k", 1e3} : (token_unit){"M", 1e6};
+}
 
 static void put_history_table(page *p, const run_record *r)
 {
@@ -72,40 +93,52 @@ static void put_history_table(page *p, const run_record *r)
     put(p, "</table></div>");
 }
 
-void report_progress(page *p, const run_record *r)
+static int progress_lines(const run_record *r, double unit, text *data, error *err)
 {
-    if (r->n_history == 0)
-        return;
-    text data = {0}, script = {0};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < r->n_history; i++) {
+    for (size_t i = 0; i < r->n_history; i++) {
         const history_point *h = &r->history[i];
-        rc = text_add_format(
-            &data, p->err, "%.9g %.9g %.9g %.9g %.9g\n", (double)tokens_until(h), h->best,
-            h->best - 1.96 * h->best_se, h->best + 1.96 * h->best_se, h->median);
+        double margin = 1.96 * h->best_se;
+        TRY(text_add_format(data, err, "%.9g %.9g %.9g %.9g %.9g\n",
+                            (double)tokens_until(h) / unit, h->best, h->best - margin,
+                            h->best + margin, h->median));
     }
-    if (rc == 0)
-        rc = text_add_format(
+    return 0;
+}
+
+static bool put_progress_plot(page *p, const run_record *r)
+{
+    text data = {0}, script = {0};
+    token_unit unit = unit_of(tokens_until(&r->history[r->n_history - 1]));
+    if (p->rc == 0)
+        p->rc = progress_lines(r, unit.tokens, &data, p->err);
+    if (p->rc == 0)
+        p->rc = text_add_format(
             &script, p->err,
-            "set format x '%%.0s%%c'\nset offsets 0,0,graph 0.05,graph 0.05\n"
+            "set format x '%%g%s'\nset xtics add ('0' 0)\nset offsets 0,0,graph "
+            "0.05,graph 0.05\n"
             "plot 'data' using 1:3:4 with filledcurves fs transparent solid "
             "0.16 noborder lc rgb '%s', "
             "'' using 1:2 with linespoints lw 2 pt 7 ps 0.35 lc rgb '%s', "
             "'' using 1:5 with lines lw 2 dt '-' lc rgb '%s'",
-            color1, color1, color2);
-    if (rc < 0)
-        p->rc = rc;
-    put(p,
-        "<section><h2>Progress</h2><div class=\"legend\">"
-        "<span><i class=\"swatch\" style=\"background:var(--series1)\"></i>best "
-        "candidate, "
-        "with its 95 % band</span>"
-        "<span><i class=\"swatch\" style=\"background:var(--series2)\"></i>median of the "
-        "population</span></div>");
+            unit.suffix, color1, color1, color2);
     bool drawn = put_plot(p, "progress",
                           "Score of the best candidate and of the median, by "
                           "model tokens spent",
                           text_string(&script), text_string(&data), 300);
+    text_free(&data);
+    text_free(&script);
+    return drawn;
+}
+
+void report_progress(page *p, const run_record *r)
+{
+    if (r->n_history == 0)
+        return;
+    put(p, "<section><h2>Progress</h2><div class=\"legend\">");
+    put_legend(p, 1, "best candidate, with its 95 % band");
+    put_legend(p, 2, "median of the population");
+    put(p, "</div>");
+    bool drawn = put_progress_plot(p, r);
     put(p,
         drawn ? "<p class=\"note\">Score on the search split, by model tokens spent. The "
                 "best of many noisy scores flatters itself: the verdict above comes from "
@@ -114,8 +147,6 @@ void report_progress(page *p, const run_record *r)
               : "");
     put_history_table(p, r);
     put(p, drawn ? "</details></section>\n" : "</section>\n");
-    text_free(&data);
-    text_free(&script);
 }
 
 /* ---- Operators ---- */
@@ -197,12 +228,12 @@ static int share_lines(const run_record *r, const operator_total *totals, size_t
     return 0;
 }
 
-static int share_script(size_t n_series, text *script, error *err)
+static int share_script(size_t n_series, size_t last_step, text *script, error *err)
 {
-    TRY(text_add_string(script,
-                        "set yrange [0:1]\nset ytics 0.25\nset format y '%.2g'\n"
-                        "set grid noytics\nset xtics autofreq\nset autoscale xfix\nplot ",
-                        err));
+    TRY(text_add_format(script, err,
+                        "set yrange [0:1]\nset ytics 0.25\nset format y '%%.2g'\n"
+                        "set grid noytics\nset xtics %s\nset autoscale xfix\nplot ",
+                        last_step < 10 ? "1" : "autofreq")); /* no half steps */
     for (size_t k = 0; k < n_series; k++)
         TRY(text_add_format(script, err,
                             "%s'data' using 1:%zu:%zu with filledcurves fs solid 0.85 "
@@ -242,7 +273,8 @@ void report_operators(page *p, const run_record *r)
     text data = {0}, script = {0};
     int rc = share_lines(r, totals, n, &data, p->err);
     if (rc == 0)
-        rc = share_script(n <= SHOWN ? n : PLOT_SERIES, &script, p->err);
+        rc = share_script(n <= SHOWN ? n : PLOT_SERIES,
+                          r->operators[r->n_operators - 1].step, &script, p->err);
     if (rc < 0)
         p->rc = rc;
     put(p,

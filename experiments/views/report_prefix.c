@@ -50,19 +50,11 @@ static void put_loss_plot(page *p, const training_record *t, const char *data)
 static void put_rate_plot(page *p, const char *data)
 {
     put_plot(p, "rate", "Learning rate and norm of the gradient, by step",
-             "set xtics autofreq\nset logscale y\nset format y '%.0e'\n"
-             "set offsets 0,0,graph 0.05,graph 0.05\n"
+             "set xtics autofreq\nset logscale y\nset format y '%g'\n"
+             "unset mytics\nset offsets 0,0,0,0\n"
              "plot 'data' index 0 using 1:3 with lines lw 2 lc rgb '#0a0401', "
              "'' index 0 using 1:4 with lines lw 1.5 lc rgb '#0a0501'",
              data, 200);
-}
-
-static void put_legend(page *p, int series, const char *what)
-{
-    put_format(p,
-               "<span><i class=\"swatch\" style=\"background:var(--series%d)\"></i>%s"
-               "</span>",
-               series, what);
 }
 
 static void put_table(page *p, const training_record *t)

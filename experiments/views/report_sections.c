@@ -1,4 +1,5 @@
 /* The report's lists and tables: lineage, candidates, spend, settings. */
+#include "../../rater/html.h"
 #include "report_parts.h"
 #include "summary.h"
 
@@ -10,12 +11,25 @@
 
 /* ---- Lineage ---- */
 
+/* "demo_add+swap+…", which may be broken after each plus. */
+static void put_chain(page *p, const char *operators)
+{
+    for (const char *s = operators; s && *s;) {
+        size_t n = strcspn(s, "+");
+        n += s[n] == '+';
+        if (p->rc == 0)
+            p->rc = html_escape(p->out, s, n, p->err);
+        put(p, "<wbr>");
+        s += n;
+    }
+}
+
 static void put_ancestor(page *p, const candidate_record *c,
                          const candidate_record *parent)
 {
-    put_format(p, "<li><div class=\"step\"><b>#%" PRIu64 "</b> · generation %zu · ",
+    put_format(p, "<li><div class=\"step chain\"><b>#%" PRIu64 "</b> · generation %zu · ",
                c->id, c->generation);
-    put_text(p, c->operators);
+    put_chain(p, c->operators);
     if (c->parents[1])
         put_format(p, " · other parent #%" PRIu64, c->parents[1]);
     if (c->n) {
@@ -44,9 +58,9 @@ void report_lineage(page *p, const run_record *r)
         put_format(
             p,
             "<section><h2>How the best prompt came to be</h2><p class=\"note\">%zu "
-            "generations of parents, edit by edit; scores on the search split.</p>"
+            "generation%s of parents, edit by edit; scores on the search split.</p>"
             "<ol class=\"line\">",
-            n - 1);
+            n - 1, n == 2 ? "" : "s");
         for (size_t i = 0; i < n; i++)
             put_ancestor(p, summary_candidate(r, ids[i]),
                          i ? summary_candidate(r, ids[i - 1]) : NULL);
@@ -90,8 +104,8 @@ void report_candidates(page *p, const run_record *r)
                    "<tr class=\"head\"><td class=\"n\">#%" PRIu64 "</td><td class=\"n\">",
                    c->id);
         put_score(p, c->value, c->se);
-        put_format(p, "</td><td class=\"n\">%zu</td><td>", c->n);
-        put_text(p, c->operators);
+        put_format(p, "</td><td class=\"n\">%zu</td><td class=\"chain\">", c->n);
+        put_chain(p, c->operators);
         put(p, "</td></tr><tr><td colspan=\"4\"><div class=\"prompt\">");
         put_text(p, c->prompt);
         put(p, "</div></td></tr>");
@@ -112,6 +126,17 @@ static void put_bar(page *p, const run_record *r, uint64_t total)
 }
 
 /* `all`: of which it is a part. */
+/* "search: candidates on …", of which a phone shows the first word. */
+static void put_purpose(page *p, const char *label)
+{
+    size_t n = strcspn(label, ":");
+    if (p->rc == 0)
+        p->rc = html_escape(p->out, label, n, p->err);
+    put(p, "<span class=\"wide\">");
+    put_text(p, label + n);
+    put(p, "</span>");
+}
+
 static void put_spend_row(page *p, const char *label, int series, const spend *s,
                           const spend *all)
 {
@@ -119,7 +144,7 @@ static void put_spend_row(page *p, const char *label, int series, const spend *s
     if (series)
         put_format(p, "<i class=\"swatch\" style=\"background:var(--series%d)\"></i>",
                    series);
-    put_text(p, label);
+    put_purpose(p, label);
     put(p, "</td><td class=\"n\">");
     put_count(p, s->tokens);
     put_format(p, "</td><td class=\"n\">%.1f %%</td><td class=\"n\">",

@@ -48,7 +48,7 @@ const char *report_style(void)
            "border-radius:.2rem;box-shadow:0 0 0 1px var(--ins)}\n"
            "del{background:var(--del);color:var(--del-ink);border-radius:.2rem;"
            "box-shadow:0 0 0 1px var(--del)}\n"
-           ".cut{color:var(--muted);font-style:italic}\n"
+           ".chain{overflow-wrap:anywhere}.cut{color:var(--muted);font-style:italic}\n"
            "figure{margin:.6rem 0}.narrow{display:none}\n"
            ".legend{display:flex;flex-wrap:wrap;gap:.15rem 1.1rem;font-size:.88rem;"
            "margin:.2rem 0 .5rem}\n"
@@ -77,6 +77,7 @@ const char *report_style(void)
            "details summary{cursor:pointer;color:var(--muted)}\n"
            "@media(max-width:38rem){main{padding:1rem .8rem 3rem}h1{font-size:1.4rem}"
            ".pair{grid-template-columns:1fr}.wide{display:none}.narrow{display:block}"
-           ".numbers b{font-size:1.25rem}}\n"
+           ".numbers b{font-size:1.25rem}table{font-size:.84rem}"
+           "th,td{padding-right:.5rem}}\n"
            "@media print{body{background:#fff}.card{break-inside:avoid}}\n";
 }

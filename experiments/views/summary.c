@@ -241,6 +241,21 @@ conclusion summary_conclusion(const run_record *r)
     return CONCLUSION_NOT_SHOWN;
 }
 
+static int add_no_verdict(const run_record *r, text *out, error *err)
+{
+    if (r->status == RUN_FINISHED)
+        return text_add_string(
+            out,
+            "No verdict: the seconds of the budget were over before the best prompts had "
+            "met the final examples. The search's own scores, on which they were chosen, "
+            "flatter them.",
+            err);
+    return text_add_format(
+        out, err,
+        "No verdict: the run is %s, and its %s have not met the final examples.",
+        run_status_name(r->status), r->training ? "vectors" : "prompts");
+}
+
 int summary_sentence(const run_record *r, text *out, error *err)
 {
     const verdict *v = &r->verdict;
@@ -253,17 +268,7 @@ int summary_sentence(const run_record *r, text *out, error *err)
         TRY(text_add_string(out, "Judged by a SIMULATED crowd: ", err));
     switch (summary_conclusion(r)) {
     case CONCLUSION_NONE:
-        if (r->status == RUN_FINISHED)
-            return text_add_string(
-                out,
-                "No verdict: the seconds of the budget were over before the best "
-                "prompts had met the final examples. The search's own scores, on which "
-                "they were chosen, flatter them.",
-                err);
-        return text_add_format(
-            out, err,
-            "No verdict: the run is %s, and its %s have not met the final examples.",
-            run_status_name(r->status), r->training ? "vectors" : "prompts");
+        return add_no_verdict(r, out, err);
     case CONCLUSION_SAME:
         return text_add_format(
             out, err,

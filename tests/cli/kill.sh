@@ -4,9 +4,7 @@
 . "$(dirname "$0")/common"
 export OMP_NUM_THREADS=1 # threads that wait for each other on a busy machine take ten times as long
 RANDOM=7
-for i in $(seq 0 59); do
-    echo "{\"input\": \"w$((i % 10))$((i / 10))\", \"target\": \"$((i / 10))$((i % 10))\"}"
-done >"$scratch/data.jsonl"
+make_rows
 cat >"$scratch/experiment.yaml" <<YAML
 name: tiny
 model: $PWD/$model
@@ -23,8 +21,6 @@ YAML
 evolve() { "$LAMARCK" evolve "$@" >"$scratch/stdout" 2>"$scratch/stderr"; }
 # Everything but time, and the name of the folder.
 timeless() { "$LAMARCK" show "$1" --json | grep -vE '"(seconds|started|dir|folder)"'; }
-status() { "$LAMARCK" show "$1" --json 2>/dev/null | sed -nE 's/^  "status": "([a-z]+)".*/\1/p'; }
-now_ms() { date +%s%3N; }
 
 begin=$(now_ms)
 evolve "$scratch/experiment.yaml" --out "$scratch/whole" || note "a whole run failed"
@@ -34,25 +30,7 @@ timeless "$scratch/whole" >"$scratch/whole.json"
 # Kills, each a random part of a whole run after the process began; up to four for one run.
 kills=0 different=0
 while [ $kills -lt 20 ]; do
-    rm -rf "$scratch/killed"
-    for again in 1 2 3 4; do
-        if [ -n "$(status "$scratch/killed")" ]; then
-            "$LAMARCK" evolve --resume "$scratch/killed" >/dev/null 2>&1 &
-        else
-            rm -rf "$scratch/killed"
-            "$LAMARCK" evolve "$scratch/experiment.yaml" --out "$scratch/killed" >/dev/null 2>&1 &
-        fi
-        process=$!
-        sleep "$(printf '%d.%03d' $((took * (RANDOM % 100) / 100000)) $((took * (RANDOM % 100) / 100 % 1000)))"
-        kill -9 $process 2>/dev/null && kills=$((kills + 1))
-        wait $process 2>/dev/null
-        [ "$(status "$scratch/killed")" = finished ] && break
-    done
-    case $(status "$scratch/killed") in
-    finished) ;;
-    '') rm -rf "$scratch/killed"; evolve "$scratch/experiment.yaml" --out "$scratch/killed" ;;
-    *) evolve --resume "$scratch/killed" || note "resuming failed: $(cat "$scratch/stderr")" ;;
-    esac
+    run_killed evolve 4
     timeless "$scratch/killed" >"$scratch/killed.json"
     cmp -s "$scratch/whole.json" "$scratch/killed.json" || {
         different=$((different + 1))

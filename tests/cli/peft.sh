@@ -9,9 +9,7 @@ if ! "$python" -c 'import importlib.util as u, sys; sys.exit(not all(map(u.find_
     exit 0
 fi
 export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
-for i in $(seq 0 59); do
-    echo "{\"input\": \"w$((i % 10))$((i / 10))\", \"target\": \"$((i / 10))$((i % 10))\"}"
-done >"$scratch/data.jsonl"
+make_rows
 cat >"$scratch/experiment.yaml" <<YAML
 name: tiny
 model: $PWD/$model

@@ -4,9 +4,7 @@
 . "$(dirname "$0")/common"
 export OMP_NUM_THREADS=1 # threads that wait for each other on a busy machine take ten times as long
 RANDOM=5
-for i in $(seq 0 59); do
-    echo "{\"input\": \"w$((i % 10))$((i / 10))\", \"target\": \"$((i / 10))$((i % 10))\"}"
-done >"$scratch/data.jsonl"
+make_rows
 cat >"$scratch/experiment.yaml" <<YAML
 name: tiny
 model: $PWD/$model
@@ -21,10 +19,7 @@ YAML
 prefix() { "$LAMARCK" prefix "$@" >"$scratch/stdout" 2>"$scratch/stderr"; }
 # Everything but time, and the name of the folder.
 timeless() { "$LAMARCK" show "$1" --json | grep -vE '"(seconds|started|dir|folder|reused)"'; }
-status() { "$LAMARCK" show "$1" --json 2>/dev/null | sed -nE 's/^  "status": "([a-z]+)".*/\1/p'; }
-same() { cmp -s "$1" "$2" && note "$3: the same" || { note "$3: different"; diff "$1" "$2" | head -20 >>"$actual"; }; }
 vectors() { "$LAMARCK" export "$1" --format npy --out "$1.npy"; }
-now_ms() { date +%s%3N; }
 
 run_quietly prefix "$scratch/experiment.yaml" --dry-run
 grep -c 'MiB of memory at most' "$scratch/stdout" >>"$actual"
@@ -42,25 +37,7 @@ vectors "$scratch/whole"
 # Kills, each a random part of a whole run after the process began; up to three for one run.
 kills=0 different=0
 while [ $kills -lt 10 ]; do
-    rm -rf "$scratch/killed"
-    for again in 1 2 3; do
-        if [ -n "$(status "$scratch/killed")" ]; then
-            "$LAMARCK" prefix --resume "$scratch/killed" >/dev/null 2>&1 &
-        else
-            rm -rf "$scratch/killed"
-            "$LAMARCK" prefix "$scratch/experiment.yaml" --out "$scratch/killed" >/dev/null 2>&1 &
-        fi
-        process=$!
-        sleep "$(printf '%d.%03d' $((took * (RANDOM % 100) / 100000)) $((took * (RANDOM % 100) / 100 % 1000)))"
-        kill -9 $process 2>/dev/null && kills=$((kills + 1))
-        wait $process 2>/dev/null
-        [ "$(status "$scratch/killed")" = finished ] && break
-    done
-    case $(status "$scratch/killed") in
-    finished) ;;
-    '') rm -rf "$scratch/killed"; prefix "$scratch/experiment.yaml" --out "$scratch/killed" ;;
-    *) prefix --resume "$scratch/killed" || note "resuming failed: $(cat "$scratch/stderr")" ;;
-    esac
+    run_killed prefix 3
     timeless "$scratch/killed" >"$scratch/killed.json"
     vectors "$scratch/killed"
     cmp -s "$scratch/whole.json" "$scratch/killed.json" && cmp -s "$scratch/whole.npy" "$scratch/killed.npy" || {

@@ -2,10 +2,7 @@
 # A search from its file to the exported prompt, on a tiny model: killed and resumed it ends as if it
 # never had been; what is exported scores as it was reported.
 . "$(dirname "$0")/common"
-for i in $(seq 0 59); do
-    a=$((i % 10)) b=$((i / 10))
-    echo "{\"input\": \"w$a$b\", \"target\": \"$b$a\"}"
-done >"$scratch/data.jsonl"
+make_rows
 cat >"$scratch/experiment.yaml" <<YAML
 name: tiny
 model: $PWD/$model
@@ -20,7 +17,6 @@ finalists: 3
 YAML
 evolve() { "$LAMARCK" evolve "$@" >"$scratch/stdout" 2>"$scratch/stderr"; }
 # Numbers depend on the machine's vector instructions, so the record holds relations, not scores.
-same() { cmp -s "$1" "$2" && note "$3: the same" || { note "$3: different"; diff "$1" "$2" | head -20 >>"$actual"; }; }
 timeless() { "$LAMARCK" show "$1" --json | grep -vE '"(seconds|started|reused|backend)"'; }
 
 run_quietly evolve "$scratch/experiment.yaml" --dry-run
