@@ -8,7 +8,8 @@
  *   M  p_z = mean q_iz,  e_rzl proportional to smoothing + sum of q_iz over r's answers l
  *
  * from the shares of votes. Smoothing 0 is maximum likelihood. The likelihood has more
- * than one maximum; this is the one that votes lead to.
+ * than one maximum; this is the one that votes lead to (after 2,500 iterations, longer
+ * steps may lead to another). It never falls.
  *
  * Standard errors of p and e are from the observed information of all of them together
  * (Louis 1982, JRSS B 44(2), 226-233), in which values at 0 or 1 are held fixed: those
