@@ -22,6 +22,9 @@
  * another than plain steps from the votes, which other programs take: these come first,
  * and only what has not converged after them is accelerated. */
 enum { PLAIN_STEPS = 2500 };
+/* Of expected answers in a cell, and of a class's share. A cell that no first vote
+ * supports would stay at zero for ever, however likely: from here it can grow. */
+static const double floor_of_cells = 1e-10;
 static const double first_longest = 4, growth = 4;
 
 typedef struct em {
@@ -122,13 +125,11 @@ static void scale_rater(const em *e, double *cells, size_t rater)
 {
     size_t from = e->first[rater], to = e->first[rater + 1];
     for (size_t z = 0; z < e->c; z++) {
-        double sum = 0, all = 0;
-        for (size_t k = from; k < to; k++) {
-            sum += (double)e->like[k] * cells[k * e->c + z];
-            all += (double)e->like[k];
-        }
+        double sum = 0;
         for (size_t k = from; k < to; k++)
-            cells[k * e->c + z] = sum > 0 ? cells[k * e->c + z] / sum : 1 / all;
+            sum += (double)e->like[k] * cells[k * e->c + z];
+        for (size_t k = from; k < to; k++)
+            cells[k * e->c + z] /= sum;
     }
 }
 
@@ -140,7 +141,7 @@ static void maximise(const em *e, double *x)
         for (size_t z = 0; z < e->c; z++)
             x[z] += e->d->posterior[i * e->c + z];
     for (size_t z = 0; z < e->c; z++)
-        x[z] /= (double)e->r->items.n;
+        x[z] = fmax(x[z] / (double)e->r->items.n, floor_of_cells);
     for (size_t k = 0; k < e->n_rows * e->c; k++)
         cells[k] = e->smoothing;
     for (size_t i = 0; i < e->r->n; i++) {
@@ -149,6 +150,8 @@ static void maximise(const em *e, double *x)
         for (size_t z = 0; z < e->c; z++)
             row[z] += q[z];
     }
+    for (size_t k = 0; k < e->n_rows * e->c; k++)
+        cells[k] = cells[k] > floor_of_cells ? cells[k] : floor_of_cells;
     for (size_t k = 0; k < e->r->raters.n; k++)
         scale_rater(e, cells, k);
 }
