@@ -8,7 +8,9 @@
  *   M  p_z = mean q_iz,  e_rzl proportional to smoothing + sum of q_iz over r's answers l
  *
  * from the shares of votes. Smoothing 0 is maximum likelihood. The likelihood has more
- * than one maximum; this is the one that votes lead to.
+ * than one maximum; this is the one that votes lead to (after 2,500 iterations, longer
+ * steps may lead to another). An answer that a rater gave keeps 1e-10 of an answer in its
+ * cell for every truth: at zero, where the first votes leave many, it would stay.
  *
  * Standard errors of p and e are from the observed information of all of them together
  * (Louis 1982, JRSS B 44(2), 226-233), in which values at 0 or 1 are held fixed: those

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* How far in the past a HIT is made to expire: clocks differ. */
 enum { EXPIRE_BEFORE_SECONDS = 3600 };
@@ -15,12 +16,15 @@ int mturk_open(mturk **out, const char *path, mturk_place place,
     if (!m)
         return error_memory(err, sizeof *m);
     m->place = place;
+    m->lock_fd = -1;
     m->interrupt = api ? api->interrupt : NULL;
     int rc = crowd_open(&m->people, path, err);
     if (rc == 0)
         rc = mturk_store_open(&m->books, path, place, err);
     if (rc == 0 && api)
         rc = mturk_api_open(&m->api, api, err);
+    if (rc == 0 && api)
+        rc = mturk_lock_open(m, path, err);
     if (rc < 0) {
         mturk_close(m);
         return rc;
@@ -33,6 +37,8 @@ void mturk_close(mturk *m)
 {
     if (!m)
         return;
+    if (m->lock_fd >= 0)
+        close(m->lock_fd);
     mturk_api_close(m->api);
     mturk_store_close(m->books);
     crowd_close(m->people);
@@ -48,48 +54,6 @@ int mturk_check_interrupt(const mturk *m, error *err)
 {
     return m->interrupt && *m->interrupt ? error_set(err, E_INTERRUPTED, "interrupted")
                                          : 0;
-}
-
-/* ---- Sending ---- */
-
-/* Did Amazon look at the request and say no to what it asks for? Wrong keys and
- * throttling come before that, and tell nothing about an earlier request with the same
- * token. */
-static bool was_judged(const mturk_fault *f)
-{
-    return f->code[0] || strcmp(f->type, "RequestError") == 0 ||
-           strstr(f->type, "Parameter");
-}
-
-/* Keep the first error: what went wrong with Amazon matters more than what then went
- * wrong with the books. */
-static int note_failure(mturk *m, const hit_row *hit, bool again,
-                        const mturk_fault *fault, int rc, error *err)
-{
-    if (fault->outcome == MTURK_REFUSED && (!again || was_judged(fault))) {
-        int noted = mturk_store_refused(
-            m->books, hit->token, fault->message[0] ? fault->message : "refused", NULL);
-        return noted < 0 ? noted : rc;
-    }
-    if (err && rc != E_INTERRUPTED)
-        error_prefix(err, "whether Amazon made a HIT is not known, the next command will "
-                          "find out");
-    return rc;
-}
-
-int mturk_send(mturk *m, const hit_row *hit, bool again, error *err)
-{
-    mturk_fault fault = {0};
-    mturk_hit made;
-    json_t *request = json_loads(hit->request, 0, NULL);
-    if (!request)
-        return error_set(err, E_FORMAT, "the request of HIT %s in the books is damaged",
-                         hit->token);
-    int rc = mturk_create_hit(m->api, request, &made, &fault, err);
-    json_decref(request);
-    if (rc < 0)
-        return note_failure(m, hit, again, &fault, rc, err);
-    return mturk_store_opened(m->books, hit->token, made.id, err);
 }
 
 /* ---- What an earlier process left ---- */
@@ -139,8 +103,9 @@ static int recover(recovery *r, mturk_recovered *out, error *err)
         if (r->rows[i].state != HIT_SENDING)
             continue;
         TRY(mturk_check_interrupt(r->m, err));
-        TRY(mturk_send(r->m, &r->rows[i], true, err));
-        out->sent_again++;
+        int rc = mturk_send(r->m, &r->rows[i], true, err);
+        TRY(rc);
+        out->sent_again += rc == MTURK_SENT;
     }
     return 0;
 }

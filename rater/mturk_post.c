@@ -222,8 +222,9 @@ static int post_one(mturk *m, const candidate *c, const mturk_terms *terms, int6
         bill->over_cap++;
     } else if (rc == RESERVED) {
         rc = mturk_send(m, &hit, false, err);
-        if (rc == 0)
+        if (rc == MTURK_SENT)
             add_to_bill(bill, &hit);
+        bill->busy += rc == MTURK_SETTLED;
     }
     free(hit.request);
     return rc < 0 ? rc : 0;

@@ -84,6 +84,7 @@ static const char *const texts[N_MTURK_STATEMENTS] = {
         "INSERT INTO mturk_hit (token, place, task, state, assignments, reward_cents,"
         " fee_cents, held_cents, request, intended)"
         " VALUES (?, ?, ?, 'sending', ?, ?, ?, ?, ?, ?)",
+    [MTURK_HIT_SENDING] = "SELECT state = 'sending' FROM mturk_hit WHERE token = ?",
     [MTURK_HIT_OPENED] = "UPDATE mturk_hit SET hit = ?2, why = '',"
                          " held_cents = assignments * (reward_cents + fee_cents),"
                          " state = 'open' WHERE token = ?1"
@@ -353,6 +354,18 @@ int mturk_store_reserve(mturk_store *s, const hit_row *hit, const task_view *vie
 {
     TRY(mturk_enter(s, err));
     return mturk_leave(s, reserve(s, hit, view, now, err), err);
+}
+
+int mturk_store_is_sending(mturk_store *s, const char *token, error *err)
+{
+    sqlite3_stmt *q;
+    TRY(sql_query(&s->file, MTURK_HIT_SENDING, &q, err, "s", token));
+    int rc = sql_next(&s->file, q, "look up a HIT", err);
+    if (rc != 1)
+        return rc;
+    rc = sqlite3_column_int(q, 0);
+    sql_done(q);
+    return rc;
 }
 
 int mturk_store_opened(mturk_store *s, const char *token, const char *id, error *err)

@@ -86,6 +86,8 @@ typedef enum reserve_result {
 int mturk_store_reserve(mturk_store *s, const hit_row *hit, const task_view *view,
                         int64_t now, error *err);
 
+/* 1: its fate is not known; 0: it is, or there is no such HIT. */
+int mturk_store_is_sending(mturk_store *s, const char *token, error *err);
 /* What came of it. A HIT that was found is never refused afterwards. */
 int mturk_store_opened(mturk_store *s, const char *token, const char *id, error *err);
 int mturk_store_refused(mturk_store *s, const char *token, const char *why, error *err);

@@ -21,6 +21,7 @@ typedef enum mturk_statement {
     MTURK_VIEWS,
     MTURK_VIEW,
     MTURK_HIT_PUT,
+    MTURK_HIT_SENDING,
     MTURK_HIT_OPENED,
     MTURK_HIT_REFUSED,
     MTURK_HIT_CLOSED,

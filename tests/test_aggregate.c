@@ -185,6 +185,73 @@ static void dawid_skene_is_that_of_crowd_kit(void **state)
     ratings_free(&r);
 }
 
+static double small_uniform(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005U + 1442695040888963407U;
+    return (double)(*seed >> 33) / 2147483648.0;
+}
+
+/* Three raters who hardly know: EM needs tens of thousands of iterations here. */
+static ratings hard_ratings(void)
+{
+    ratings r = {0};
+    size_t dropped;
+    uint64_t seed = 5;
+    char item[16], rater[2] = "a";
+    for (int i = 0; i < 300; i++) {
+        int truth = small_uniform(&seed) < 0.4;
+        snprintf(item, sizeof item, "%d", i);
+        for (int k = 0; k < 3; k++) {
+            int said = small_uniform(&seed) < 0.55 ? truth : !truth;
+            rater[0] = (char)('a' + k);
+            assert_int_equal(ratings_add(&r, item, rater, said ? "1" : "0", 0, NULL), 0);
+        }
+    }
+    assert_int_equal(ratings_finish(&r, REPEAT_LAST, &dropped, NULL), 0);
+    return r;
+}
+
+/* One plain step of EM from the fit's own numbers moves no posterior. */
+static void check_fixed_point(const ratings *r, const dawid_skene *d, double tolerance)
+{
+    for (size_t i = 0, end; i < r->n; i = end) {
+        double q[2] = {d->share[0], d->share[1]};
+        const double *fitted = d->posterior + r->list[i].item * 2;
+        for (end = i; end < r->n && r->list[end].item == r->list[i].item; end++)
+            for (size_t z = 0; z < 2; z++)
+                q[z] *= d->confusion[r->list[end].rater * 4 + z * 2 +
+                                     (d->order[1] == r->list[end].label)];
+        assert_near(q[0] / (q[0] + q[1]), fitted[0], tolerance);
+    }
+}
+
+static void slow_labels_converge_to_a_maximum_and_never_fall(void **state)
+{
+    (void)state;
+    ratings r = hard_ratings();
+    for (size_t s = 0; s < 2; s++) {
+        dawid_skene d;
+        double last = -INFINITY;
+        const double smoothing = s ? 1 : 0;
+        /* Where longer steps begin. With smoothing it is not the likelihood
+         * that never falls, but the likelihood with the prior. */
+        for (size_t n = 2490; s == 0 && n < 2560; n += 3) {
+            const dawid_skene_options o = {smoothing, n, 1e-8};
+            assert_int_equal(dawid_skene_fit(&d, &r, &o, NULL), 0);
+            assert_true(d.log_likelihood >= last - 1e-9);
+            last = d.log_likelihood;
+            dawid_skene_free(&d);
+        }
+        const dawid_skene_options o = {smoothing, 10000, 1e-8};
+        assert_int_equal(dawid_skene_fit(&d, &r, &o, NULL), 0);
+        assert_true(d.converged);
+        assert_true(s == 1 || d.log_likelihood > last);
+        check_fixed_point(&r, &d, 1e-7);
+        dawid_skene_free(&d);
+    }
+    ratings_free(&r);
+}
+
 static void errors_of_dawid_skene_are_those_of_the_likelihood(void **state)
 {
     (void)state;
@@ -394,6 +461,7 @@ int main(void)
         cmocka_unit_test(alpha_is_that_of_krippendorff),
         cmocka_unit_test(raters_alphas_are_alpha_for_two_raters),
         cmocka_unit_test(dawid_skene_is_that_of_crowd_kit),
+        cmocka_unit_test(slow_labels_converge_to_a_maximum_and_never_fall),
         cmocka_unit_test(errors_of_dawid_skene_are_those_of_the_likelihood),
         cmocka_unit_test(scores_are_those_of_choix),
         cmocka_unit_test(ties_are_those_of_davidson_as_a_log_linear_model),

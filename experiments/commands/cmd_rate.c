@@ -30,11 +30,6 @@ static const char usage[] =
     "\n"
     "'lamarck rate SUBCOMMAND --help' tells all about one of them.\n";
 
-static const char *help(int argc, char **argv)
-{
-    return subcommand_help(subcommands, usage, argc, argv);
-}
-
 static int run(int argc, char **argv, error *err)
 {
     return subcommand_run(subcommands, "rate", argc, argv, err);
@@ -45,6 +40,6 @@ const command cmd_rate = {
     .group = "people",
     .summary = "people's ratings: ask for them, aggregate them",
     .usage = usage,
-    .help = help,
+    .subcommands = subcommands,
     .run = run,
 };

@@ -18,11 +18,6 @@ static const char usage[] =
     "\n"
     "'lamarck reward SUBCOMMAND --help' tells all about one of them.\n";
 
-static const char *help(int argc, char **argv)
-{
-    return subcommand_help(subcommands, usage, argc, argv);
-}
-
 static int run(int argc, char **argv, error *err)
 {
     return subcommand_run(subcommands, "reward", argc, argv, err);
@@ -33,6 +28,6 @@ const command cmd_reward = {
     .group = "people",
     .summary = "a model of what people prefer: train, score, show, tune",
     .usage = usage,
-    .help = help,
+    .subcommands = subcommands,
     .run = run,
 };

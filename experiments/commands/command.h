@@ -8,10 +8,10 @@
 typedef struct command {
     const char *name;
     const char *group; /* "search", "look", "people", "model": how --help arranges them */
-    const char *summary; /* one line */
-    const char *usage;   /* the whole --help text */
-    /* Of a command with subcommands: the --help text of the one that argv[1] names, if it
-     * names one. NULL: there is only `usage`. */
+    const char *summary;                      /* one line */
+    const char *usage;                        /* the whole --help text */
+    const struct command *const *subcommands; /* ends with NULL; NULL: it has none */
+    /* The --help text where the line decides which; NULL: it is `usage`. */
     const char *(*help)(int argc, char **argv);
     int (*run)(int argc, char **argv,
                error *err); /* argv[0] is the subcommand's name; 0 or E_… */

@@ -77,7 +77,19 @@ static bool wants_help(int argc, char **argv)
 /* argv[0] is the command's name. */
 static void print_help(const command *c, int argc, char **argv)
 {
-    fputs(c->help ? c->help(argc, argv) : c->usage, stdout);
+    int depth;
+    c = subcommand_innermost(c, argc, argv, &depth);
+    fputs(c->help ? c->help(argc - depth + 1, argv + depth - 1) : c->usage, stdout);
+}
+
+static void tell_where_help_is(const command *c, int argc, char **argv)
+{
+    int depth;
+    subcommand_innermost(c, argc, argv, &depth);
+    fprintf(stderr, "'lamarck %s", c->name);
+    for (int i = 1; i < depth; i++)
+        fprintf(stderr, " %s", argv[i]);
+    fprintf(stderr, " --help' tells how it is used\n");
 }
 
 static int run_command(const command *c, int argc, char **argv)
@@ -95,7 +107,7 @@ static int run_command(const command *c, int argc, char **argv)
     fflush(stdout);
     fprintf(stderr, "lamarck: %s\n", err.text);
     if (rc == E_USAGE)
-        fprintf(stderr, "'lamarck %s --help' tells how it is used\n", c->name);
+        tell_where_help_is(c, argc, argv);
     return rc == E_USAGE         ? EXIT_USAGE
            : rc == E_INTERRUPTED ? EXIT_INTERRUPTED
                                  : EXIT_ERROR;

@@ -46,7 +46,7 @@ static const char usage[] =
     "mixed\n"
     "  --rater-scale        also a scale and a noise per rater\n"
     "any\n"
-    "  --iterations N       at most; default 2000\n"
+    "  --iterations N       at most; default 10000\n"
     "\n"
     "JSON: numbers that cannot be said are null. Every method: method, n_items, "
     "n_raters,\n"
@@ -262,7 +262,7 @@ static int run_comparisons(const request *q, error *err)
 
 static int run(int argc, char **argv, error *err)
 {
-    request q = {.resamples = 1000, .iterations = 2000, .seed = 1};
+    request q = {.resamples = 1000, .iterations = 10000, .seed = 1};
     TRY(parse(&q, argc, argv, err));
     return q.method == METHOD_BRADLEY_TERRY ? run_comparisons(&q, err)
                                             : run_ratings(&q, err);

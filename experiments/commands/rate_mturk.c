@@ -41,11 +41,6 @@ static const char usage[] =
     "\n"
     "'lamarck rate mturk SUBCOMMAND --help' tells all about one of them.\n";
 
-static const char *help(int argc, char **argv)
-{
-    return subcommand_help(subcommands, usage, argc, argv);
-}
-
 static int run(int argc, char **argv, error *err)
 {
     return subcommand_run(subcommands, "rate mturk", argc, argv, err);
@@ -56,7 +51,7 @@ const command rate_mturk = {
     .group = "people",
     .summary = "workers of Amazon Mechanical Turk",
     .usage = usage,
-    .help = help,
+    .subcommands = subcommands,
     .run = run,
 };
 

@@ -21,13 +21,17 @@ const char *subcommand_nearest(const command *const *list, const char *wrong)
     return nearest_name(wrong, names, n);
 }
 
-const char *subcommand_help(const command *const *list, const char *usage, int argc,
-                            char **argv)
+const command *subcommand_innermost(const command *c, int argc, char **argv, int *depth)
 {
-    const command *c = argc > 1 ? subcommand_find(list, argv[1]) : NULL;
-    if (c && c->help)
-        return c->help(argc - 1, argv + 1);
-    return c ? c->usage : usage;
+    int n = 1;
+    for (; c->subcommands && n < argc; n++) {
+        const command *next = subcommand_find(c->subcommands, argv[n]);
+        if (!next)
+            break;
+        c = next;
+    }
+    *depth = n;
+    return c;
 }
 
 int subcommand_run(const command *const *list, const char *name, int argc, char **argv,

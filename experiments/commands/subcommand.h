@@ -9,10 +9,9 @@
 const command *subcommand_find(const command *const *list, const char *name);
 /* The name most like the wrong one, or NULL. */
 const char *subcommand_nearest(const command *const *list, const char *wrong);
-/* The --help text of the one that argv[1] names, which may have subcommands too; `usage`
- * when it names none. */
-const char *subcommand_help(const command *const *list, const char *usage, int argc,
-                            char **argv);
+/* The innermost command that argv[0], argv[1], … name, `c` being that of argv[0]; *depth
+ * of them are names. */
+const command *subcommand_innermost(const command *c, int argc, char **argv, int *depth);
 /* Run the one that argv[1] names; `name` is the command as users write it. */
 int subcommand_run(const command *const *list, const char *name, int argc, char **argv,
                    error *err);

@@ -208,4 +208,7 @@ kill $server
 
 note "killed at random"
 python3 tests/mturk_kill.py "$LAMARCK" "$LAMARCK_BUILD/tests/test_mturk" 25 1 >>"$actual" 2>&1
+
+note "a HIT refused to one process while another asks for it"
+python3 tests/mturk_race.py "$LAMARCK" "$LAMARCK_BUILD/tests/test_mturk" >>"$actual" 2>&1
 finish
