@@ -1,9 +1,10 @@
 /* Gradients of activations through the cpu backend's operations, all but attention.
  *
- * dx = dy W needs W the other way round than its packing has it. A slice of some hundred
- * of its rows is turned back in small blocks as it is needed, into the nearest cache, and
- * used for many rows of dy before it is forgotten: a second packed copy of the weights
- * would cost as much memory as the first, and turning costs a few per cent. */
+ * dx = dy W needs W the other way round than its packing has it. Some columns of a slice
+ * of some hundred of its rows are turned back as they are needed, into the second-level
+ * cache, and used for many rows of dy before they are forgotten: a second packed copy of
+ * the weights would cost as much memory as the first, and turning costs a few per cent.
+ */
 #include "backend_cpu.h"
 
 #include <math.h>
@@ -12,9 +13,12 @@
 #include <string.h>
 
 enum {
-    /* Rows of dy in one task: so many of them, as wide as a slice, stay in the
-     * second-level cache. Whole tiles of 14, of 6 and of 4. */
-    BLOCK_ROWS = 252,
+    /* Rows of dy at a time: so many of them, as wide as a slice, stay in the second-level
+     * cache beside the turned panels. Whole tiles of 14, of 6 and of 4. */
+    BLOCK_ROWS = 168,
+    /* Panels that are turned at once: what they need of a unit is one piece of memory,
+     * long enough that the hardware foresees it. */
+    TURNED_PANELS = 9,
     SMALL_PRODUCT = 1 << 16,
 };
 
@@ -48,10 +52,14 @@ static back_grid cut(const backend_context *c, const backend_weight *w, size_t m
     g.slice_units = c->kernels->depth > w->unit ? c->kernels->depth / w->unit : 1;
     g.n_slices = divide_up(divide_up(g.height, w->unit), g.slice_units);
     g.n_panels = divide_up(w->n_in, c->kernels->panel);
-    g.n_blocks = divide_up(m, BLOCK_ROWS);
     /* oneDNN's layout is turned back by whole units: parting the columns repeats that */
     size_t wanted = w->onednn != NULL ? c->n_threads : 4 * c->n_threads;
-    g.n_groups = divide_up(wanted, g.n_blocks);
+    size_t most_blocks = divide_up(m, BLOCK_ROWS);
+    g.n_groups = w->onednn != NULL ? 1 : divide_up(g.n_panels, TURNED_PANELS);
+    g.n_blocks = divide_up(wanted, g.n_groups);
+    g.n_blocks = g.n_blocks < most_blocks ? g.n_blocks : most_blocks;
+    if (g.n_groups * g.n_blocks < wanted)
+        g.n_groups = divide_up(wanted, g.n_blocks);
     g.n_groups = g.n_groups < g.n_panels ? g.n_groups : g.n_panels;
     return g;
 }
@@ -76,27 +84,42 @@ static const float *unit_at(const backend_weight *w, const weight_slice *k, size
     return w->packed.floats + (w->gated ? 2 * unit + k->half : unit) * w->unit_floats;
 }
 
-/* Columns [column, column + n) of the slice's rows: to (rows, panel), zeros beyond. A
- * unit holds them as (n_in, unit): a block of it, turned. */
-static void turn_panel(const backend_context *c, const backend_weight *w,
-                       const weight_slice *k, size_t column, size_t n, float *to)
+/* Panels [first, end) of columns. */
+typedef struct panel_range {
+    size_t first, end;
+} panel_range;
+
+/* Columns of panel p. */
+static size_t panel_columns(const backend_context *c, const backend_weight *w, size_t p)
+{
+    size_t panel = c->kernels->panel, left = w->n_in - p * panel;
+    return left < panel ? left : panel;
+}
+
+/* Panels of the slice: to (panels, rows, panel), zeros beyond n_in. A unit holds them as
+ * (n_in, unit): blocks of it, turned. */
+static void turn_panels(const backend_context *c, const backend_weight *w,
+                        const weight_slice *k, panel_range r, float *to)
 {
     size_t panel = c->kernels->panel;
     for (size_t u = 0; u < k->n_units; u++)
-        c->kernels->turn(unit_at(w, k, u) + column * w->unit, n, w->unit, w->unit,
-                         to + u * w->unit * panel, panel);
+        for (size_t p = r.first; p < r.end; p++)
+            c->kernels->turn(
+                unit_at(w, k, u) + p * panel * w->unit, panel_columns(c, w, p), w->unit,
+                w->unit, to + ((p - r.first) * k->n_units + u) * w->unit * panel, panel);
 }
 
 /* The same from rows of W, plain (rows, n_in). */
-static void copy_panel(const backend_context *c, const backend_weight *w,
-                       const float *plain, size_t n_rows, size_t column, size_t n,
-                       float *to)
+static void copy_panels(const backend_context *c, const backend_weight *w,
+                        const float *plain, size_t n_rows, panel_range r, float *to)
 {
     size_t panel = c->kernels->panel;
-    for (size_t r = 0; r < n_rows; r++, to += panel) {
-        memcpy(to, plain + r * w->n_in + column, n * sizeof(float));
-        memset(to + n, 0, (panel - n) * sizeof(float));
-    }
+    for (size_t p = r.first; p < r.end; p++)
+        for (size_t i = 0; i < n_rows; i++, to += panel) {
+            size_t n = panel_columns(c, w, p);
+            memcpy(to, plain + i * w->n_in + p * panel, n * sizeof(float));
+            memset(to + n, 0, (panel - n) * sizeof(float));
+        }
 }
 
 static int unpack_slice(const backend_weight *w, const weight_slice *k, float *plain)
@@ -107,43 +130,52 @@ static int unpack_slice(const backend_weight *w, const weight_slice *k, float *p
     return 0;
 }
 
-/* Room of a task: a turned panel, then the plain rows of a slice where they are needed.
- */
-static size_t panel_floats(const backend_context *c, const backend_weight *w,
-                           const back_grid *g)
+/* Room of a task: turned panels, then the plain rows of a slice where they are needed. */
+static size_t turned_floats(const backend_context *c, const backend_weight *w,
+                            const back_grid *g)
 {
-    return g->slice_units * w->unit * c->kernels->panel;
+    size_t n = divide_up(g->n_panels, g->n_groups);
+    return n * g->slice_units * w->unit * c->kernels->panel;
 }
 
 typedef struct back_task {
     const float *dy;
     float *dx;
     size_t first_row, n_rows; /* of dy and dx */
-    size_t first_panel, end_panel;
+    panel_range panels;
     bool add;
 } back_task;
 
-static int run_slice(const backend_context *c, const backend_weight *w,
-                     const back_grid *g, const weight_slice *k, const back_task *t,
-                     product_mode mode, float *room)
+/* The panels of the slice, turned, into the room. */
+static int load_panels(const backend_context *c, const backend_weight *w,
+                       const back_grid *g, const weight_slice *k, panel_range r,
+                       float *room)
 {
-    size_t panel = c->kernels->panel;
-    float *plain = room + panel_floats(c, w, g);
-    if (w->onednn != NULL)
-        TRY(unpack_slice(w, k, plain));
-    for (size_t p = t->first_panel; p < t->end_panel; p++) {
-        size_t column = p * panel,
-               n = w->n_in - column < panel ? w->n_in - column : panel;
-        if (w->onednn != NULL)
-            copy_panel(c, w, plain, k->n_rows, column, n, room);
-        else
-            turn_panel(c, w, k, column, n, room);
-        c->kernels->product(t->n_rows, n, k->n_rows,
-                            t->dy + t->first_row * w->n_out + k->first_row, w->n_out,
-                            room, panel, 0, t->dx + t->first_row * w->n_in + column,
-                            w->n_in, mode);
+    if (w->onednn == NULL) {
+        turn_panels(c, w, k, r, room);
+        return 0;
     }
+    float *plain = room + turned_floats(c, w, g);
+    TRY(unpack_slice(w, k, plain));
+    copy_panels(c, w, plain, k->n_units * w->unit, r, room);
     return 0;
+}
+
+static void multiply_slice(const backend_context *c, const backend_weight *w,
+                           const weight_slice *k, const back_task *t, product_mode mode,
+                           const float *turned)
+{
+    size_t panel = c->kernels->panel, turned_rows = k->n_units * w->unit, n;
+    for (size_t at = 0; at < t->n_rows; at += n) {
+        n = t->n_rows - at < BLOCK_ROWS ? t->n_rows - at : BLOCK_ROWS;
+        size_t row = t->first_row + at;
+        for (size_t p = t->panels.first; p < t->panels.end; p++)
+            c->kernels->product(n, panel_columns(c, w, p), k->n_rows,
+                                t->dy + row * w->n_out + k->first_row, w->n_out,
+                                turned + (p - t->panels.first) * turned_rows * panel,
+                                panel, 0, t->dx + row * w->n_in + p * panel, w->n_in,
+                                mode);
+    }
 }
 
 static int run_back_task(const backend_context *c, const backend_weight *w,
@@ -154,7 +186,8 @@ static int run_back_task(const backend_context *c, const backend_weight *w,
     for (size_t half = 0; half < g->n_halves; half++)
         for (size_t s = 0; s < g->n_slices; s++, mode = PRODUCT_GROW) {
             weight_slice k = slice_at(w, g, half, s);
-            TRY(run_slice(c, w, g, &k, t, mode, room));
+            TRY(load_panels(c, w, g, &k, t->panels, room));
+            multiply_slice(c, w, &k, t, mode, room);
         }
     return 0;
 }
@@ -163,7 +196,7 @@ int cpu_product_back(backend_context *c, const backend_weight *w, const float *d
                      size_t m, float *dx, bool add, error *err)
 {
     back_grid g = cut(c, w, m);
-    size_t room = panel_floats(c, w, &g);
+    size_t room = turned_floats(c, w, &g);
     bool large = m * w->n_in * w->n_out > SMALL_PRODUCT;
     atomic_int failed = 0;
     if (w->onednn != NULL)
@@ -172,13 +205,13 @@ int cpu_product_back(backend_context *c, const backend_weight *w, const float *d
 #pragma omp parallel for schedule(dynamic) num_threads((int)c->n_threads) if (large)
     for (size_t i = 0; i < g.n_blocks * g.n_groups; i++) {
         size_t b = i / g.n_groups, u = i % g.n_groups;
-        back_task t = {.dy = dy,
-                       .dx = dx,
-                       .first_row = m * b / g.n_blocks,
-                       .n_rows = m * (b + 1) / g.n_blocks - m * b / g.n_blocks,
-                       .first_panel = g.n_panels * u / g.n_groups,
-                       .end_panel = g.n_panels * (u + 1) / g.n_groups,
-                       .add = add};
+        back_task t = {
+            .dy = dy,
+            .dx = dx,
+            .first_row = m * b / g.n_blocks,
+            .n_rows = m * (b + 1) / g.n_blocks - m * b / g.n_blocks,
+            .panels = {g.n_panels * u / g.n_groups, g.n_panels * (u + 1) / g.n_groups},
+            .add = add};
         int rc = run_back_task(c, w, &g, &t);
         if (rc < 0)
             atomic_store(&failed, rc);
