@@ -34,7 +34,7 @@ static void reference_norm_follows_differences(void **state)
     enum { M = 5 };
     size_t n = M * s->C;
     float *x = floats(n, 1), *w = floats(s->C, 1), *dy = floats(n, 1), *dx = floats(n, 0);
-    probe p = {norm_loss, s, context(&backend_ref, s, 1), x, w, dy, M, 0};
+    probe p = {norm_loss, s, context(&backend_ref, s, 1), x, w, dy, M, NULL};
     backend_ref.norm_back(p.context, x, w, dy, M, dx);
     check_differences(&p, dx, n);
     backend_ref.context_free(p.context);
@@ -61,7 +61,7 @@ static void reference_gate_follows_differences(void **state)
     enum { M = 5 };
     float *x = floats(M * 2 * s->F, 3), *dy = floats(M * s->F, 1);
     float *gradient = floats_copy(x, M * 2 * s->F);
-    probe p = {gate_loss, s, context(&backend_ref, s, 1), x, NULL, dy, M, 0};
+    probe p = {gate_loss, s, context(&backend_ref, s, 1), x, NULL, dy, M, NULL};
     backend_ref.gate_back(p.context, dy, M, s->F, gradient);
     check_differences(&p, gradient, M * 2 * s->F);
     backend_ref.context_free(p.context);
@@ -88,7 +88,7 @@ static void reference_softmax_follows_differences(void **state)
     double factors[M];
     logit_stats stats[M];
     float *x = floats(M * s->V, 3), *gradient = floats_copy(x, M * s->V);
-    probe p = {softmax_loss, s, context(&backend_ref, s, 1), x, NULL, dy, M, 0};
+    probe p = {softmax_loss, s, context(&backend_ref, s, 1), x, NULL, dy, M, NULL};
     for (size_t i = 0; i < M; i++)
         factors[i] = (double)dy[i];
     backend_ref.stats(p.context, x, M, stats);
