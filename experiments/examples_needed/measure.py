@@ -124,10 +124,10 @@ def plot(a):
     """One panel per task: the mean final score with its interval, by number of examples."""
     rows = read_rows(a.csv)
     tasks = list(dict.fromkeys(r["task"] for r in rows))
-    lines = [f"set terminal svg size {440 * len(tasks)},360 font 'sans-serif,12' background 'white'",
+    lines = [f"set terminal svg size {560 * len(tasks)},400 font 'sans-serif,12' background 'white'",
              f"set output '{a.figure}'", f"set multiplot layout 1,{len(tasks)}",
              "set logscale x", "set xlabel 'examples'", "set grid ytics lc rgb '#dddddd'",
-             "set key bottom right samplen 1", "set ylabel 'ln p of the answer, per token'",
+             "set key outside bottom center horizontal samplen 1", "set ylabel 'ln p of the answer, per token'",
              "set xtics (10, 30, 100)", "set xrange [8:125]", "set offsets 0, 0, 0.05, 0.05"]
     for task in tasks:
         curves = []
@@ -139,7 +139,7 @@ def plot(a):
             lines.append(f"${task}_{method} << E\n" + "\n".join(points) + "\nE")
             style = f"lw 2 pt {(4, 6, 5, 7)[k]} lc rgb '{('#888888', '#b06000', '#0060b0', '#208020')[k]}'"
             curves.append(f"${task}_{method} with yerrorlines {style} title \"{title}\"")
-        lines += [f"set title '{task}'", "plot " + ", ".join(curves), "unset key", "unset ylabel"]
+        lines += [f"set title '{task}'", "plot " + ", ".join(curves), "unset ylabel"]
     subprocess.run(["gnuplot"], input="\n".join(lines) + "\n", text=True, check=True)
 
 
@@ -151,10 +151,10 @@ def main():
     p.add_argument("--out", default="runs/examples_needed")
     p.add_argument("--figure", default=str(HERE / "figure.svg"))
     p.add_argument("--lamarck", default=str(PROGRAM))
-    p.add_argument("--tasks", default="antonyms,plurals")
+    p.add_argument("--tasks", default="antonyms")
     p.add_argument("--examples", default="10,30,100")
     p.add_argument("--seeds", type=int, default=5, choices=range(1, 11))
-    p.add_argument("--budget", type=int, default=20000)
+    p.add_argument("--budget", type=int, default=30000)
     p.add_argument("--methods", default="evolved,prompt,prefix")
     p.add_argument("--jobs", type=int, default=2)
     a = p.parse_args()

@@ -260,7 +260,7 @@ def table(a):
 COLOURS = {"people": "#0072b2", "random": "#e69f00", "reward": "#d55e00", "people+reward": "#009e73"}
 PLOT = """set terminal svg size 720,440 font 'sans-serif,13' background rgb 'white'
 set output '{svg}'
-set key left top
+set key outside bottom center horizontal
 set xlabel 'ratings spent'
 set ylabel "preference over the first prompt's outputs"
 set yrange [{low}:{high}]
