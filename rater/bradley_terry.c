@@ -150,7 +150,8 @@ int fit_check_runaway(const fit *f, error *err)
                      "(--prior 0.1)");
 }
 
-/* A step along f->step, halved until it gains; false when nothing gains any more. */
+/* A step along f->step, halved until it loses nothing; false when it gained nothing: the
+ * objective is at its last digits. */
 static bool take_step(fit *f, double *value)
 {
     double share = 1;
@@ -159,9 +160,10 @@ static bool take_step(fit *f, double *value)
             f->tried[i] = f->x[i] + share * f->step[i];
         double now = objective(f, f->tried);
         if (now >= *value) {
+            bool gained = now > *value;
             memcpy(f->x, f->tried, f->n * sizeof *f->x);
             *value = now;
-            return true;
+            return gained;
         }
     }
     return false;
@@ -184,7 +186,7 @@ int fit_maximise_scores(fit *f, size_t limit, error *err)
         if (gain <= enough * (1 + fabs(value)))
             return 0;
         if (!take_step(f, &value))
-            return 0; /* the last digits of the objective */
+            return 0;
         fit_centre(f, f->x);
         TRY(fit_check_runaway(f, err));
     }

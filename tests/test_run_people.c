@@ -367,7 +367,7 @@ static void test_killed_anywhere_it_ends_the_same(void **state)
     for (int round = 0; round < 3; round++) {
         dir = scratch_new();
         for (int i = 0; run_state_of(dir) != 2; i++) {
-            double moment = 0.005 + 0.06 * gsl_rng_uniform(rng);
+            double moment = 0.002 + 0.02 * gsl_rng_uniform(rng);
             bool may_die = i % 3 != 2; /* so that it gets on */
             bool done = child_run(dir, run_state_of(dir) > 0, may_die ? moment : 0);
             kills += !done;
