@@ -33,10 +33,10 @@ def append_row(path, fields, row):
         w.writerow(row)
 
 
-def call(*command):
+def call(*command, stdin=None):
     """What a program printed; the script ends if it fails."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
-                          encoding="utf-8")
+    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True,
+                          text=True, encoding="utf-8")
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}: exit status {done.returncode}\n"
                  f"{done.stderr[-2000:]}")

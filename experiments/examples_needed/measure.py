@@ -24,7 +24,6 @@ included; a backward pass counts as two forward ones.
 started at will. --jobs runs go on at a time, on one thread each. `plot` needs gnuplot."""
 import argparse
 import statistics
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,7 +139,7 @@ def plot(a):
             style = f"lw 2 pt {(4, 6, 5, 7)[k]} lc rgb '{('#888888', '#b06000', '#0060b0', '#208020')[k]}'"
             curves.append(f"${task}_{method} with yerrorlines {style} title \"{title}\"")
         lines += [f"set title '{task}'", "plot " + ", ".join(curves), "unset ylabel"]
-    subprocess.run(["gnuplot"], input="\n".join(lines) + "\n", text=True, check=True)
+    call("gnuplot", stdin="\n".join(lines) + "\n")
 
 
 def main():

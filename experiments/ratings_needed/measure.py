@@ -14,18 +14,20 @@ prints means and differences with bootstrap intervals over seeds, `figure` draws
 Needs nothing but Python's standard library."""
 
 import argparse
-import csv
 import itertools
 import json
 import math
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from measuring import (PROGRAM, append_row, call, finish_last, read_rows, settings,  # noqa: E402
+                       shown as show)
+
 NAMES = HERE.parent / "names" / "experiment.yaml"
 # name: what people are called in the figure, and settings. Those with people spend
 # --budget ratings, their finish (about 170) included; the last learns from what the crowd said in "random".
@@ -40,35 +42,12 @@ FIELDS = ["arm", "seed", "at", "ratings", "evaluations", "tokens", "candidate", 
           "liking", "first_liking", "seconds", "prompt"]
 
 
-def read_rows(path):
-    if not path.exists():
-        return []
-    with path.open(newline="") as f:
-        return list(csv.DictReader(f))
-
-
-def append_row(path, row):
-    new = not path.exists()
-    with path.open("a", newline="") as f:
-        w = csv.DictWriter(f, FIELDS, lineterminator="\n")
-        if new:
-            w.writeheader()
-        w.writerow(row)
-
-
-def call(command, stdin=None):
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
 def on_lines(command, objects):
     """A command that reads JSON Lines (its path stands for "@") and prints as many."""
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as f:
         f.writelines(json.dumps(o) + "\n" for o in objects)
         f.flush()
-        printed = call([f.name if word == "@" else word for word in command])
+        printed = call(*(f.name if word == "@" else word for word in command))
     lines = [json.loads(line) for line in printed.splitlines() if line]
     assert len(lines) == len(objects), command
     return lines
@@ -78,12 +57,10 @@ def on_lines(command, objects):
 
 def search(a, folder, seed, budget, sets):
     """A search that is finished, whatever was there before."""
-    if not (folder / "lamarck.sqlite").exists():
-        call([a.lamarck, "evolve", str(NAMES), "--out", str(folder), "--seed", str(seed),
-              *(x for s in [*sets, budget, f"engine.threads={a.threads}"] for x in ("--set", s))])
-    elif json.loads(call([a.lamarck, "show", str(folder), "--json"]))["status"] != "finished":
-        call([a.lamarck, "evolve", "--resume", str(folder)])
-    return json.loads(call([a.lamarck, "show", str(folder), "--json"]))
+    if not finish_last(a.lamarck, "evolve", folder):
+        call(a.lamarck, "evolve", NAMES, "--out", folder, "--seed", seed,
+             *settings([*sets, budget, f"engine.threads={a.threads}"]))
+    return show(a.lamarck, folder)
 
 
 def ask_database(folder, query):
@@ -110,11 +87,11 @@ def search_people(a, arm, seed):
 def comparisons(a, folder, most):
     """The first `most` ratings of a run, those of them that count, as reward train reads them."""
     tasks = {}
-    for line in call([a.lamarck, "rate", "export", str(folder), "--what", "tasks"]).splitlines():
+    for line in call(a.lamarck, "rate", "export", folder, "--what", "tasks").splitlines():
         task = json.loads(line)
         tasks[task["task"]] = task
     rows = []
-    for line in call([a.lamarck, "rate", "export", str(folder)]).splitlines()[:most]:
+    for line in call(a.lamarck, "rate", "export", folder).splitlines()[:most]:
         rating = json.loads(line)
         task = tasks[rating["task"]]
         if not rating["counts"]:
@@ -133,8 +110,8 @@ def learn_reward(a, source, shown, seed, n):
     if not reward.exists():
         file.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
         made = reward.with_suffix(".part")
-        call([a.lamarck, "reward", "train", "--ratings", str(file), "--model", "smollm2", "--out",
-              str(made), "--seed", str(seed), "--threads", str(a.threads)])
+        call(a.lamarck, "reward", "train", "--ratings", file, "--model", "smollm2", "--out", made,
+             "--seed", seed, "--threads", a.threads)
         made.rename(reward)
     return reward, min(n, in_search)
 
@@ -214,7 +191,7 @@ def run(a):
             jobs = [(folder, shown, {n: found[n] for n in wanted})]
         for folder, shown, found in jobs:
             for row in judge(a, folder, shown, found):
-                append_row(path, dict(arm=arm, seed=seed, **row))
+                append_row(path, FIELDS, dict(arm=arm, seed=seed, **row))
 
 
 # ---- Tables ----
@@ -283,7 +260,7 @@ def figure(a):
     most = max(n for s in scores.values() for n in s) * 1.08
     text = "".join(blocks) + PLOT.format(svg=a.svg, low=math.floor(20 * min(ends)) / 20 - 0.02,
                                          high=math.ceil(20 * max(ends)) / 20 + 0.05, most=most)
-    call(["gnuplot", "-"], stdin=text + ", \\\n".join(lines) + "\n")
+    call("gnuplot", "-", stdin=text + ", \\\n".join(lines) + "\n")
 
 
 def main():
@@ -293,7 +270,7 @@ def main():
     p.add_argument("--csv", default=str(HERE / "results.csv"))
     p.add_argument("--svg", default=str(HERE / "figure.svg"))
     p.add_argument("--out", default="runs/ratings_needed")
-    p.add_argument("--lamarck", default=str(HERE.parents[1] / "build/release/lamarck"))
+    p.add_argument("--lamarck", default=str(PROGRAM))
     p.add_argument("--seeds", type=int, default=5, choices=range(1, 7))
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--arms", default=",".join(ARMS), type=lambda s: s.split(","))
