@@ -82,8 +82,9 @@ size_t scripted_liking(const char *said)
     return letters;
 }
 
-int scripted_answer(const assignment *a)
+int scripted_answer(const char *rater, const assignment *a)
 {
+    (void)rater;
     size_t best = 0, n_best = 1, liking = scripted_liking(a->shown[0]);
     if (a->question.kind == QUESTION_ACCEPT)
         return liking > 12;
@@ -100,17 +101,17 @@ int scripted_answer(const assignment *a)
 }
 
 /* One answer of one rater; 0 when there is none for him to give. */
-static size_t turn(crowd *c, int64_t rater, int64_t now)
+static size_t turn(crowd *c, const char *rater, int64_t now, crowd_script *script)
 {
     error err = {0};
     assignment a = {0};
-    int rc = crowd_assign(c, rater, now, &a, &err);
+    int rc = crowd_assign(c, rater_named(c, rater), now, &a, &err);
     if (rc < 0)
         fail_msg("%s", err.text);
     if (rc != ASSIGN_GIVEN)
         return 0;
     submission s = {
-        .token = a.token, .answer = scripted_answer(&a), .seconds = 5, .source = "api"};
+        .token = a.token, .answer = script(rater, &a), .seconds = 5, .source = "api"};
     rc = crowd_submit(c, &s, now, &err);
     if (rc != SUBMIT_RECORDED && rc != SUBMIT_LATE)
         fail_msg("submit gave %d: %s", rc, err.text);
@@ -118,7 +119,7 @@ static size_t turn(crowd *c, int64_t rater, int64_t now)
     return 1;
 }
 
-size_t scripted_crowd(const char *dir, int64_t now)
+size_t crowd_by_script(const char *dir, int64_t now, crowd_script *script)
 {
     crowd *c = crowd_in(dir);
     size_t given = 0, before;
@@ -129,10 +130,15 @@ size_t scripted_crowd(const char *dir, int64_t now)
         for (int i = 1; i <= N_RATERS; i++) {
             char name[16];
             snprintf(name, sizeof name, "t-%d", i);
-            given += turn(c, rater_named(c, name), now);
+            given += turn(c, name, now, script);
         }
     } while (given > before);
     assert_int_equal(crowd_commit(c, &err), 0);
     crowd_close(c);
     return given;
+}
+
+size_t scripted_crowd(const char *dir, int64_t now)
+{
+    return crowd_by_script(dir, now, scripted_answer);
 }

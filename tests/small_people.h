@@ -19,10 +19,12 @@ int small_people_load(const char *dir, const char *const *set, size_t n, experim
 
 /* How much the scripted crowd likes a text. */
 size_t scripted_liking(const char *said);
-/* What a scripted rater answers to an assignment. */
-int scripted_answer(const assignment *a);
+/* What a rater answers to an assignment. */
+typedef int crowd_script(const char *rater, const assignment *a);
+crowd_script scripted_answer;
 /* Raters "t-1" to "t-5" answer everything that the crowd of `dir` asks, at the time
  * `now`; returns how many answers they gave. */
-size_t scripted_crowd(const char *dir, int64_t now);
+size_t crowd_by_script(const char *dir, int64_t now, crowd_script *script);
+size_t scripted_crowd(const char *dir, int64_t now); /* by scripted_answer */
 
 #endif

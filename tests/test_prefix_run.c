@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../experiments/runs/prefix_run.h"
 #include "../experiments/runs/run.h"
+#include "child.h"
 #include "fixture.h"
 #include "scratch.h"
 #include "small_lm.h"
@@ -276,23 +276,11 @@ static int child_main(const char *dir, bool begun, size_t after)
     return rc == 0 ? 0 : 1;
 }
 
-/* True when the child ended by itself. It is this program anew: OpenMP's threads do not
- * survive a fork. */
-static bool child_run(const char *dir, bool begun, size_t after)
+static bool run_child(const char *dir, bool begun, size_t after)
 {
     char number[24];
-    int status = 0;
     snprintf(number, sizeof number, "%zu", after);
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        execl("/proc/self/exe", "test_prefix_run", "child", dir, begun ? "1" : "0",
-              number, (char *)NULL);
-        _exit(126);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-    return WIFEXITED(status);
+    return child_run(0, (const char *[]){dir, begun ? "1" : "0", number, NULL});
 }
 
 static void test_killed_at_any_event_and_resumed_it_ends_the_same(void **state)
@@ -304,9 +292,9 @@ static void test_killed_at_any_event_and_resumed_it_ends_the_same(void **state)
     size_t events = whole->training->n_steps + whole->training->n_evaluations + 2;
     for (size_t first = 1; first <= events; first++) {
         char *dir = scratch_new();
-        assert_false(child_run(dir, false, first));
+        assert_false(run_child(dir, false, first));
         /* And again, a little later each time, until it is through. */
-        for (size_t again = 1 + first % 4; !child_run(dir, true, again); again += 3)
+        for (size_t again = 1 + first % 4; !run_child(dir, true, again); again += 3)
             ;
         run_record *r = read_run(dir, 0);
         assert_int_equal(r->id, 1);

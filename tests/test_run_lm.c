@@ -7,17 +7,15 @@
 
 #include <cmocka.h>
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../experiments/runs/run.h"
 #include "../experiments/views/summary.h"
+#include "child.h"
 #include "fixture.h"
 #include "scratch.h"
 #include "small_lm.h"
@@ -102,27 +100,11 @@ static int child_main(const char *dir, const char *file, bool begun, size_t n_se
     return rc == 0 ? 0 : 1;
 }
 
-/* A child that is killed after a while, if it is still there. True when it ended by
- * itself. It is this program anew: OpenMP's threads do not survive a fork. */
-static bool child_run(const char *dir, const char *file, bool begun, size_t n_set,
-                      double seconds)
+static bool run_child(const char *dir, const char *file, size_t n_set, double seconds)
 {
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        execl("/proc/self/exe", "test_run_lm", "child", dir, file, begun ? "1" : "0",
-              n_set ? "circle" : "plain", (char *)NULL);
-        _exit(126);
-    }
-    int status = 0;
-    if (seconds > 0) {
-        long ns = (long)(1e9 * (seconds - (double)(long)seconds));
-        nanosleep(&(struct timespec){(long)seconds, ns}, NULL);
-        kill(child, SIGKILL);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-    return WIFEXITED(status);
+    const char *words[] = {dir, file, run_state_of(dir) > 0 ? "1" : "0",
+                           n_set ? "circle" : "plain", NULL};
+    return child_run(seconds, words);
 }
 
 static void kill_and_resume(size_t n_set, size_t most_kills)
@@ -142,12 +124,12 @@ static void kill_and_resume(size_t n_set, size_t most_kills)
         bool done = false;
         for (int i = 0; !done && i < 4; i++) {
             double moment = took * (0.05 + 0.9 * gsl_rng_uniform(rng));
-            done = child_run(dir, file, run_state_of(dir) > 0, n_set, moment);
+            done = run_child(dir, file, n_set, moment);
             kills += !done;
             done = done || run_state_of(dir) == 2; /* killed after its last word */
         }
         if (!done)
-            assert_true(child_run(dir, file, run_state_of(dir) > 0, n_set, 0));
+            assert_true(run_child(dir, file, n_set, 0));
         run_record *r = read_run(dir, 0);
         assert_int_equal(r->id, 1);
         assert_int_equal(r->status, RUN_FINISHED);

@@ -9,60 +9,18 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <gsl/gsl_errno.h>
 
 #include "../experiments/fitness/gold.h"
-#include "../experiments/runs/run.h"
 #include "crowd_fixture.h"
 #include "fixture.h"
+#include "people_run.h"
 #include "scratch.h"
-#include "small_people.h"
 #include "toy.h"
-
-static const int64_t morning = 1800000000;
-
-static void begin(const char *dir, const char *const *set, size_t n,
-                  const run_options *options)
-{
-    error err = {0};
-    uint64_t id = 0;
-    experiment *e = small_people_experiment(dir, set, n);
-    if (run_start(e, dir, options, &id, &err) < 0)
-        fail_msg("%s", err.text);
-    experiment_free(e);
-}
-
-static void go_on(const char *dir)
-{
-    error err = {0};
-    uint64_t id = 0;
-    if (run_resume(dir, 0, NULL, &id, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-/* A whole run, people answering whenever it waits; *waits: how often it did. */
-static run_record *whole_run(const char *dir, const char *const *set, size_t n,
-                             size_t *waits)
-{
-    begin(dir, set, n, NULL);
-    for (*waits = 0; run_state_of(dir) == 1; ++*waits) {
-        run_record *r = read_run(dir, 0);
-        assert_int_equal(r->status, RUN_WAITING);
-        assert_string_equal(r->stop_reason, "answers are pending");
-        run_record_free(r);
-        assert_true(scripted_crowd(dir, morning) > 0);
-        go_on(dir);
-    }
-    return read_run(dir, 0);
-}
 
 /* ---- Waiting ---- */
 
@@ -71,7 +29,7 @@ static void test_it_waits_without_a_process_and_ends_with_a_verdict(void **state
     (void)state;
     char *dir = scratch_new();
     size_t waits = 0;
-    run_record *r = whole_run(dir, NULL, 0, &waits);
+    run_record *r = people_whole_run(dir, NULL, 0, &waits);
     assert_int_equal(r->status, RUN_FINISHED);
     assert_true(r->has_verdict);
     assert_true(waits >= r->n_history); /* every step asked somebody something */
@@ -87,13 +45,13 @@ static void test_asking_again_without_answers_changes_nothing(void **state)
 {
     (void)state;
     char *dir = scratch_new();
-    begin(dir, NULL, 0, NULL);
+    people_begin(dir, NULL, 0, NULL);
     run_record *before = read_run(dir, 0);
     crowd *c = crowd_in(dir);
     crowd_counts first = counts_of(c);
     assert_true(first.open_tasks > 0 && first.wanted > 0);
     for (int i = 0; i < 2; i++) {
-        go_on(dir);
+        people_go_on(dir);
         run_record *r = read_run(dir, 0);
         assert_same_run(before, r, true);
         run_record_free(r);
@@ -129,11 +87,11 @@ static void test_polling_it_prepares_and_ends_the_same(void **state)
     (void)state;
     char *dir = scratch_new(), *other = scratch_new();
     size_t waits;
-    run_record *stopped = whole_run(other, NULL, 0, &waits);
+    run_record *stopped = people_whole_run(other, NULL, 0, &waits);
     onlooker o = {.dir = dir};
     run_options options = {
         .watch = answer_when_it_waits, .context = &o, .poll_seconds = 0.002};
-    begin(dir, NULL, 0, &options);
+    people_begin(dir, NULL, 0, &options);
     run_record *r = read_run(dir, 0);
     assert_true(o.n_waits > 10);
     assert_true(o.prepared >= 12); /* the seed on the last two splits at the least */
@@ -204,7 +162,7 @@ static void test_every_rating_is_about_what_was_shown(void **state)
     char *dir = scratch_new();
     size_t waits;
     error err = {0};
-    run_record_free(whole_run(dir, NULL, 0, &waits));
+    run_record_free(people_whole_run(dir, NULL, 0, &waits));
     checker k = {.crowd = crowd_in(dir)};
     assert_int_equal(crowd_each_rating(k.crowd, 0, check_rating, &k, &err), 0);
     assert_true(k.n > 50);
@@ -220,13 +178,13 @@ static void test_late_and_double_ratings_change_nothing(void **state)
     char *dir = scratch_new(), *other = scratch_new();
     size_t waits;
     error err = {0};
-    run_record *without = whole_run(other, NULL, 0, &waits);
-    begin(dir, NULL, 0, NULL);
+    run_record *without = people_whole_run(other, NULL, 0, &waits);
+    people_begin(dir, NULL, 0, NULL);
     crowd *c = crowd_in(dir);
     assignment late = assign(c, rater_named(c, "late"), morning - 100000);
     while (run_state_of(dir) == 1) {
         scripted_crowd(dir, morning);
-        go_on(dir);
+        people_go_on(dir);
     }
     run_record *r = read_run(dir, 0);
     assert_same_run(without, r, true);
@@ -324,36 +282,6 @@ static void test_raters_who_do_not_look_are_found(void **state)
 /* So that a budget of what people give ends it. */
 static const char *const capped[] = {"budget.ratings=150"};
 
-static int child_main(const char *dir, bool begun)
-{
-    if (begun)
-        go_on(dir);
-    else
-        begin(dir, capped, 1, NULL);
-    return 0;
-}
-
-/* This program anew: OpenMP's threads do not survive a fork. */
-static bool child_run(const char *dir, bool begun, double seconds)
-{
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        execl("/proc/self/exe", "test_run_people", "child", dir, begun ? "1" : "0",
-              (char *)NULL);
-        _exit(126);
-    }
-    int status = 0;
-    if (seconds > 0) {
-        long ns = (long)(1e9 * (seconds - (double)(long)seconds));
-        nanosleep(&(struct timespec){(long)seconds, ns}, NULL);
-        kill(child, SIGKILL);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-    return WIFEXITED(status);
-}
-
 static void test_killed_anywhere_it_ends_the_same(void **state)
 {
     (void)state;
@@ -361,19 +289,12 @@ static void test_killed_anywhere_it_ends_the_same(void **state)
     gsl_rng_set(rng, 7);
     char *dir = scratch_new();
     size_t waits = 0, kills = 0;
-    run_record *whole = whole_run(dir, capped, 1, &waits);
+    run_record *whole = people_whole_run(dir, capped, 1, &waits);
     assert_string_equal(whole->stop_reason, "budget: ratings");
     scratch_remove(dir);
     for (int round = 0; round < 3; round++) {
         dir = scratch_new();
-        for (int i = 0; run_state_of(dir) != 2; i++) {
-            double moment = 0.002 + 0.02 * gsl_rng_uniform(rng);
-            bool may_die = i % 3 != 2; /* so that it gets on */
-            bool done = child_run(dir, run_state_of(dir) > 0, may_die ? moment : 0);
-            kills += !done;
-            if (done && run_state_of(dir) == 1)
-                scripted_crowd(dir, morning);
-        }
+        kills += people_killed_run(dir, rng, 0.002, 0.022);
         run_record *r = read_run(dir, 0);
         assert_int_equal(r->id, 1);
         assert_same_run(whole, r, true);
@@ -392,7 +313,7 @@ static void test_a_simulated_crowd_finishes_by_itself_and_says_so(void **state)
     (void)state;
     const char *set[] = {"fitness.crowd=simulated", "fitness.taste=prose"};
     char *dir = scratch_new();
-    begin(dir, set, 2, NULL);
+    people_begin(dir, set, 2, NULL);
     run_record *r = read_run(dir, 0);
     assert_int_equal(r->status, RUN_FINISHED);
     crowd *c = crowd_in(dir);
@@ -422,14 +343,10 @@ static void test_a_simulated_crowd_that_is_too_small_is_an_error(void **state)
 static void test_every_kind_of_question_leads_to_a_verdict(void **state)
 {
     (void)state;
-    const char *const sets[][2] = {
-        {"fitness.ask=best", "seed=0"},
-        {"fitness.ask=accept", "seed=0"},
-        {"fitness.ask=scale", "fitness.scale=[bad, poor, fair, good, great]"}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < OTHER_QUESTIONS; i++) {
         char *dir = scratch_new();
         size_t waits;
-        run_record *r = whole_run(dir, sets[i], 2, &waits);
+        run_record *r = people_whole_run(dir, other_questions[i], 2, &waits);
         assert_int_equal(r->status, RUN_FINISHED);
         assert_true(r->has_verdict);
         assert_true(r->verdict.best.score >= 0 && r->verdict.best.score <= 1);
@@ -451,7 +368,7 @@ static void test_mixed_weighs_the_models_score(void **state)
     for (size_t i = 0; i < 2; i++) {
         char *dir = scratch_new();
         size_t waits;
-        r[i] = whole_run(dir, sets[i], 4, &waits);
+        r[i] = people_whole_run(dir, sets[i], 4, &waits);
         assert_int_equal(r[i]->status, RUN_FINISHED);
         assert_true(r[i]->has_verdict);
         assert_true(fabs(r[i]->verdict.seed.score - 0.5) < 1e-12);
@@ -470,7 +387,7 @@ static void test_a_screen_keeps_what_the_model_likes_least_from_people(void **st
                          "fitness.screen=0.4"};
     char *dir = scratch_new();
     size_t waits, screened = 0, measured = 0;
-    run_record *r = whole_run(dir, set, 4, &waits);
+    run_record *r = people_whole_run(dir, set, 4, &waits);
     assert_int_equal(r->status, RUN_FINISHED);
     assert_string_not_equal(r->candidates[0].state, "failed"); /* the seed is shown */
     for (size_t i = 0; i < r->n_candidates; i++) {
@@ -486,8 +403,8 @@ static void test_a_screen_keeps_what_the_model_likes_least_from_people(void **st
 int main(int argc, char **argv)
 {
     gsl_set_error_handler_off(); /* as lamarck does */
-    if (argc == 4 && strcmp(argv[1], "child") == 0)
-        return child_main(argv[2], argv[3][0] == '1');
+    if (people_is_child(argc, argv))
+        return people_child(argv, capped, 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_waits_without_a_process_and_ends_with_a_verdict),
         cmocka_unit_test(test_asking_again_without_answers_changes_nothing),

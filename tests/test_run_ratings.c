@@ -14,47 +14,14 @@
 #include <gsl/gsl_errno.h>
 
 #include "../experiments/runs/ledger.h"
-#include "../experiments/runs/run.h"
 #include "../experiments/store/store.h"
 #include "crowd_fixture.h"
+#include "people_run.h"
 #include "scratch.h"
-#include "small_people.h"
 #include "toy.h"
 
-static const int64_t morning = 1800000000;
 /* What the first generation and the finish of the small experiment may take. */
 enum { LEAST = 62 };
-
-static int begin(const char *dir, const char *const *set, size_t n, error *err)
-{
-    uint64_t id = 0;
-    experiment *e = small_people_experiment(dir, set, n);
-    int rc = run_start(e, dir, NULL, &id, err);
-    experiment_free(e);
-    return rc;
-}
-
-static run_record *whole_run(const char *dir, const char *const *set, size_t n)
-{
-    error err = {0};
-    uint64_t id = 0;
-    if (begin(dir, set, n, &err) < 0)
-        fail_msg("%s", err.text);
-    while (run_state_of(dir) == 1) {
-        assert_true(scripted_crowd(dir, morning) > 0);
-        if (run_resume(dir, 0, NULL, &id, &err) < 0)
-            fail_msg("%s", err.text);
-    }
-    return read_run(dir, 0);
-}
-
-static size_t ratings_in(const char *dir)
-{
-    crowd *c = crowd_in(dir);
-    crowd_counts n = counts_of(c);
-    crowd_close(c);
-    return n.ratings;
-}
 
 static uint64_t charged_to(const run_record *r)
 {
@@ -73,11 +40,11 @@ static run_record *capped_run(const char *dir, size_t cap, const char *const *mo
     snprintf(limit, sizeof limit, "budget.ratings=%zu", cap);
     for (size_t i = 0; i < n; i++)
         set[i + 1] = more[i];
-    run_record *r = whole_run(dir, set, n + 1);
+    run_record *r = people_whole_run(dir, set, n + 1, NULL);
     assert_int_equal(r->status, RUN_FINISHED);
     assert_true(r->has_verdict);
-    assert_true(ratings_in(dir) <= cap);
-    assert_int_equal(charged_to(r), ratings_in(dir));
+    assert_true(people_ratings(dir) <= cap);
+    assert_int_equal(charged_to(r), people_ratings(dir));
     return r;
 }
 
@@ -117,13 +84,9 @@ static void test_checks_and_the_excluded_count_too(void **state)
 static void test_every_kind_of_question_keeps_to_it(void **state)
 {
     (void)state;
-    const char *const sets[][2] = {
-        {"fitness.ask=best", "seed=0"},
-        {"fitness.ask=accept", "seed=0"},
-        {"fitness.ask=scale", "fitness.scale=[bad, poor, fair, good, great]"}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < OTHER_QUESTIONS; i++) {
         char *dir = scratch_new();
-        run_record_free(capped_run(dir, 150, sets[i], 2));
+        run_record_free(capped_run(dir, 150, other_questions[i], 2));
         scratch_remove(dir);
     }
 }
@@ -134,11 +97,11 @@ static void test_a_second_run_of_the_folder_has_its_own(void **state)
     const char *other[] = {"budget.ratings=120", "seed=9"};
     char *dir = scratch_new();
     run_record *first = capped_run(dir, 100, NULL, 0);
-    size_t before = ratings_in(dir);
-    run_record *second = whole_run(dir, other, 2);
+    size_t before = people_ratings(dir);
+    run_record *second = people_whole_run(dir, other, 2, NULL);
     assert_int_equal(second->id, 2);
     assert_int_equal(charged_to(first), before);
-    assert_int_equal(charged_to(second), ratings_in(dir) - before);
+    assert_int_equal(charged_to(second), people_ratings(dir) - before);
     assert_true(charged_to(second) > 0 && charged_to(second) <= 120);
     run_record_free(first);
     run_record_free(second);
@@ -151,7 +114,10 @@ static void test_too_small_a_cap_is_an_error_before_anything_is_spent(void **sta
     const char *set[] = {"budget.ratings=61"};
     char *dir = scratch_new(), words[60];
     error err = {0};
-    assert_int_equal(begin(dir, set, 1, &err), E_LIMIT);
+    uint64_t id = 0;
+    experiment *e = small_people_experiment(dir, set, 1);
+    assert_int_equal(run_start(e, dir, NULL, &id, &err), E_LIMIT);
+    experiment_free(e);
     snprintf(words, sizeof words, "%d would be just enough", (int)LEAST);
     assert_non_null(strstr(err.text, "the budget of 61 ratings is too small"));
     assert_non_null(strstr(err.text, words));

@@ -9,22 +9,17 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <gsl/gsl_errno.h>
 
 #include "../experiments/fitness/surrogate_parts.h"
-#include "../experiments/runs/run.h"
 #include "crowd_fixture.h"
 #include "fixture.h"
+#include "people_run.h"
 #include "scratch.h"
-#include "small_people.h"
 #include "toy.h"
 
 /* Few ratings, and a guard that is quick, so that all stages fit into a small run. */
@@ -32,37 +27,6 @@ static const char *const soon[] = {
     "fitness.surrogate={ratings: 30, least: 10, window: 30, share: 0.4, uncertain: 0.5}",
     "budget={evaluations: 200}"};
 enum { N_SOON = 2 };
-
-static const int64_t morning = 1800000000;
-
-static void begin(const char *dir, const char *const *set, size_t n,
-                  const run_options *options)
-{
-    error err = {0};
-    uint64_t id = 0;
-    experiment *e = small_people_experiment(dir, set, n);
-    if (run_start(e, dir, options, &id, &err) < 0)
-        fail_msg("%s", err.text);
-    experiment_free(e);
-}
-
-static void go_on(const char *dir)
-{
-    error err = {0};
-    uint64_t id = 0;
-    if (run_resume(dir, 0, NULL, &id, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static run_record *whole_run(const char *dir, const char *const *set, size_t n)
-{
-    begin(dir, set, n, NULL);
-    while (run_state_of(dir) == 1) {
-        assert_true(scripted_crowd(dir, morning) > 0);
-        go_on(dir);
-    }
-    return read_run(dir, 0);
-}
 
 /* What it was after each batch. */
 static surrogate_record *records_of(const char *dir, size_t *n)
@@ -88,14 +52,6 @@ static void assert_same_records(const char *a, const char *b)
     free(y);
 }
 
-static size_t ratings_in(const char *dir)
-{
-    crowd *c = crowd_in(dir);
-    size_t n = counts_of(c).ratings;
-    crowd_close(c);
-    return n;
-}
-
 /* ---- Stages ---- */
 
 static void test_it_learns_is_tried_and_trusted_and_asks_less(void **state)
@@ -104,8 +60,8 @@ static void test_it_learns_is_tried_and_trusted_and_asks_less(void **state)
     char *with = scratch_new(), *without = scratch_new();
     const char *set[] = {"budget={evaluations: 200}"};
     size_t n = 0, at = 0;
-    run_record *a = whole_run(without, set, 1);
-    run_record *b = whole_run(with, soon, N_SOON);
+    run_record *a = people_whole_run(without, set, 1, NULL);
+    run_record *b = people_whole_run(with, soon, N_SOON, NULL);
     assert_int_equal(b->status, RUN_FINISHED);
     assert_true(b->has_verdict);
     surrogate_record *r = records_of(with, &n);
@@ -128,8 +84,8 @@ static void test_it_learns_is_tried_and_trusted_and_asks_less(void **state)
         all.evaluations += a->spent[p].evaluations;
         less.evaluations += b->spent[p].evaluations;
     }
-    double each = (double)ratings_in(without) / (double)all.evaluations;
-    double now = (double)ratings_in(with) / (double)less.evaluations;
+    double each = (double)people_ratings(without) / (double)all.evaluations;
+    double now = (double)people_ratings(with) / (double)less.evaluations;
     assert_true(now < 0.9 * each);
     free(r);
     run_record_free(a);
@@ -164,7 +120,7 @@ static void test_people_alone_judge_the_finish(void **state)
     char *dir = scratch_new();
     error err = {0};
     experiment *e = small_people_experiment(dir, soon, N_SOON);
-    run_record *r = whole_run(dir, soon, N_SOON);
+    run_record *r = people_whole_run(dir, soon, N_SOON, NULL);
     finder f = {.crowd = crowd_in(dir)};
     assert_int_equal(crowd_each_rating(f.crowd, 0, find_thing, &f, &err), 0);
     const split *last = &e->splits[SPLIT_FINAL];
@@ -186,62 +142,23 @@ static void test_people_alone_judge_the_finish(void **state)
 /* ---- The guard ---- */
 
 /* The same raters with the opposite taste. */
-static size_t contrary_crowd(const char *dir)
+static int contrary_answer(const char *rater, const assignment *a)
 {
-    crowd *c = crowd_in(dir);
-    size_t given = 0, before;
-    do {
-        before = given;
-        for (int i = 1; i <= 5; i++) {
-            char name[16];
-            assignment a = {0};
-            error err = {0};
-            snprintf(name, sizeof name, "t-%d", i);
-            if (crowd_assign(c, rater_named(c, name), morning, &a, &err) != ASSIGN_GIVEN)
-                continue;
-            int answer = scripted_answer(&a);
-            submit(c, a.token, answer == ANSWER_TIE ? answer : !answer, morning);
-            assignment_free(&a);
-            given++;
-        }
-    } while (given > before);
-    crowd_close(c);
-    return given;
+    int answer = scripted_answer(rater, a);
+    return answer == ANSWER_TIE ? answer : !answer;
 }
 
 /* Raters who agree on nothing, and whose likings are no order: dice that are thrown anew
  * for every rater and every two texts. */
-static int senseless_answer(const char *name, const assignment *a)
+static int senseless_answer(const char *rater, const assignment *a)
 {
     char hex[SHA256_HEX], said[512];
     error err = {0};
     bool swapped = strcmp(a->shown[0], a->shown[1]) > 0;
-    int n = snprintf(said, sizeof said, "%s\n%s\n%s", name, a->shown[swapped],
+    int n = snprintf(said, sizeof said, "%s\n%s\n%s", rater, a->shown[swapped],
                      a->shown[!swapped]);
     assert_int_equal(sha256_hex(said, (size_t)n, hex, &err), 0);
     return (hex[0] < '8') != swapped;
-}
-
-static size_t senseless_crowd(const char *dir)
-{
-    crowd *c = crowd_in(dir);
-    size_t given = 0, before;
-    do {
-        before = given;
-        for (int i = 1; i <= 5; i++) {
-            char name[16];
-            assignment a = {0};
-            error err = {0};
-            snprintf(name, sizeof name, "t-%d", i);
-            if (crowd_assign(c, rater_named(c, name), morning, &a, &err) != ASSIGN_GIVEN)
-                continue;
-            submit(c, a.token, senseless_answer(name, &a), morning);
-            assignment_free(&a);
-            given++;
-        }
-    } while (given > before);
-    crowd_close(c);
-    return given;
 }
 
 static surrogate_record latest_of(const char *dir)
@@ -259,12 +176,13 @@ static void test_a_taste_that_turns_hands_back_to_people(void **state)
     (void)state;
     const char *set[] = {soon[0], "budget={evaluations: 500}"};
     char *dir = scratch_new();
-    begin(dir, set, 2, NULL);
+    people_begin(dir, set, 2, NULL);
     bool turned = false;
     while (run_state_of(dir) == 1) {
         turned = turned || latest_of(dir).stage == SURROGATE_TRUSTED;
-        assert_true((turned ? contrary_crowd(dir) : scripted_crowd(dir, morning)) > 0);
-        go_on(dir);
+        crowd_script *script = turned ? contrary_answer : scripted_answer;
+        assert_true(crowd_by_script(dir, morning, script) > 0);
+        people_go_on(dir);
     }
     size_t n = 0, at = 0;
     surrogate_record *r = records_of(dir, &n);
@@ -288,10 +206,10 @@ static void test_a_taste_that_cannot_be_learned_is_left_to_people(void **state)
     (void)state;
     const char *set[] = {"fitness.surrogate={ratings: 30}", soon[1]};
     char *dir = scratch_new();
-    begin(dir, set, 2, NULL);
+    people_begin(dir, set, 2, NULL);
     while (run_state_of(dir) == 1) {
-        assert_true(senseless_crowd(dir) > 0);
-        go_on(dir);
+        assert_true(crowd_by_script(dir, morning, senseless_answer) > 0);
+        people_go_on(dir);
     }
     surrogate_record last = latest_of(dir);
     assert_true(last.ratings > 60 && last.batches > 5);
@@ -311,7 +229,7 @@ static void test_a_mixed_fitness_and_a_choice_of_four_have_one_too(void **state)
     const size_t n_sets[] = {4, 2};
     for (size_t i = 0; i < 2; i++) {
         char *dir = scratch_new();
-        run_record *r = whole_run(dir, sets[i], n_sets[i]);
+        run_record *r = people_whole_run(dir, sets[i], n_sets[i], NULL);
         surrogate_record s = latest_of(dir);
         assert_int_equal(r->status, RUN_FINISHED);
         assert_true(r->has_verdict);
@@ -327,10 +245,10 @@ static void test_a_cap_on_ratings_is_kept(void **state)
     const char *with[] = {soon[0], "fitness.crowd=simulated", "budget={ratings: 260}"};
     const char *without[] = {"fitness.crowd=simulated", "budget={ratings: 260}"};
     char *a = scratch_new(), *b = scratch_new();
-    begin(a, with, 3, NULL);
-    begin(b, without, 2, NULL);
-    assert_true(ratings_in(a) <= 260);
-    assert_true(ratings_in(b) <= 260);
+    people_begin(a, with, 3, NULL);
+    people_begin(b, without, 2, NULL);
+    assert_true(people_ratings(a) <= 260);
+    assert_true(people_ratings(b) <= 260);
     assert_int_equal(run_state_of(a), 2);
     scratch_remove(a);
     scratch_remove(b);
@@ -348,7 +266,8 @@ static void test_reading_is_charged_within_the_budget(void **state)
                  (unsigned long long)limits[i]);
         const char *set[] = {soon[0], tokens}, *plain[] = {tokens};
         char *dir = scratch_new(), *other = scratch_new();
-        run_record *r = whole_run(dir, set, 2), *without = whole_run(other, plain, 1);
+        run_record *r = people_whole_run(dir, set, 2, NULL),
+                   *without = people_whole_run(other, plain, 1, NULL);
         uint64_t sum = 0;
         for (int p = 0; p < N_PURPOSES; p++)
             sum += r->spent[p].tokens;
@@ -368,52 +287,14 @@ static void test_reading_is_charged_within_the_budget(void **state)
 
 /* ---- Kills ---- */
 
-static int child_main(const char *dir, bool begun)
-{
-    if (begun)
-        go_on(dir);
-    else
-        begin(dir, soon, N_SOON, NULL);
-    return 0;
-}
-
-/* This program anew: OpenMP's threads do not survive a fork. */
-static bool child_run(const char *dir, bool begun, double seconds)
-{
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        execl("/proc/self/exe", "test_surrogate", "child", dir, begun ? "1" : "0",
-              (char *)NULL);
-        _exit(126);
-    }
-    int status = 0;
-    if (seconds > 0) {
-        nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * seconds)}, NULL);
-        kill(child, SIGKILL);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-    return WIFEXITED(status);
-}
-
 static void test_killed_anywhere_it_chooses_the_same(void **state)
 {
     (void)state;
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     gsl_rng_set(rng, 11);
-    char *whole = scratch_new(), *dir;
-    size_t kills = 0;
-    run_record *a = whole_run(whole, soon, N_SOON);
-    dir = scratch_new();
-    for (int i = 0; run_state_of(dir) != 2; i++) {
-        double moment = 0.003 + 0.05 * gsl_rng_uniform(rng);
-        bool may_die = i % 3 != 2; /* so that it gets on */
-        bool done = child_run(dir, run_state_of(dir) > 0, may_die ? moment : 0);
-        kills += !done;
-        if (done && run_state_of(dir) == 1)
-            scripted_crowd(dir, morning);
-    }
+    char *whole = scratch_new(), *dir = scratch_new();
+    run_record *a = people_whole_run(whole, soon, N_SOON, NULL);
+    size_t kills = people_killed_run(dir, rng, 0.003, 0.053);
     run_record *b = read_run(dir, 0);
     assert_same_run(a, b, true);
     assert_same_records(whole, dir);
@@ -433,19 +314,19 @@ static void test_late_ratings_are_no_part_of_what_was_decided(void **state)
     char *dir = scratch_new();
     error err = {0};
     uint64_t id = 0;
-    begin(dir, soon, N_SOON, NULL);
+    people_begin(dir, soon, N_SOON, NULL);
     crowd *c = crowd_in(dir);
     assignment late = assign(c, rater_named(c, "late"), morning - 100000);
     for (int i = 0; i < 3 && run_state_of(dir) == 1; i++) {
         scripted_crowd(dir, morning);
-        go_on(dir);
+        people_go_on(dir);
     }
     size_t n, m;
     surrogate_record *before = records_of(dir, &n);
     submission s = {.token = late.token, .answer = 0, .seconds = 9, .source = "page"};
     assert_int_equal(crowd_submit(c, &s, morning, &err), SUBMIT_LATE);
     assert_int_equal(crowd_submit(c, &s, morning, &err), SUBMIT_SAME);
-    go_on(dir); /* waits for the same answers as before */
+    people_go_on(dir); /* waits for the same answers as before */
     surrogate_record *after = records_of(dir, &m);
     assert_int_equal(n, m);
     assert_memory_equal(before, after, n * sizeof *before);
@@ -453,7 +334,7 @@ static void test_late_ratings_are_no_part_of_what_was_decided(void **state)
     /* Once the step is over it is learned from, like those that belong there. */
     for (m = n, after = NULL; m == n && run_state_of(dir) == 1;) {
         scripted_crowd(dir, morning);
-        go_on(dir);
+        people_go_on(dir);
         free(after);
         after = records_of(dir, &m);
     }
@@ -461,7 +342,7 @@ static void test_late_ratings_are_no_part_of_what_was_decided(void **state)
     assert_memory_equal(before, after, n * sizeof *before);
     while (run_state_of(dir) == 1) {
         scripted_crowd(dir, morning);
-        go_on(dir);
+        people_go_on(dir);
     }
     assert_int_equal(run_resume(dir, 1, NULL, &id, &err), 0);
     assignment_free(&late);
@@ -559,8 +440,8 @@ static void test_twins_and_what_the_seed_says_cost_nothing(void **state)
 int main(int argc, char **argv)
 {
     gsl_set_error_handler_off(); /* as lamarck does */
-    if (argc == 4 && strcmp(argv[1], "child") == 0)
-        return child_main(argv[2], argv[3][0] == '1');
+    if (people_is_child(argc, argv))
+        return people_child(argv, soon, N_SOON);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_learns_is_tried_and_trusted_and_asks_less),
         cmocka_unit_test(test_people_alone_judge_the_finish),
