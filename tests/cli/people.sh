@@ -2,26 +2,8 @@
 # A search that people judge, from the command line: what it would ask, waiting without a process, a
 # simulated crowd that is called one everywhere, and what other commands say of such a file.
 . "$(dirname "$0")/common"
-for i in $(seq 0 19); do echo "{\"input\": \"thing $i\"}"; done >"$scratch/rows.jsonl"
-cat >"$scratch/people.yaml" <<YAML
-name: people
-model: $PWD/$model
-data: {file: rows.jsonl, search: 6, selection: 4, final: 8}
-template: "{{words}} {{input}} is"
-genes:
-  words: {kind: text, seed: the opposite of, max_words: 6, lexicon: [hot, cold, question]}
-fitness:
-  kind: human
-  question: Which is better?
-  ratings: 2
-  cents: 5
-  max_tokens: 6
-search: {population: 4, founders: 6, elites: 1, block: 3, model_words: 0}
-budget: {evaluations: 120}
-finalists: 2
-YAML
+make_people 120 <<<"cents: 5"
 show() { "$LAMARCK" show "$1" --json >"$scratch/json"; }
-says() { grep -qF "$2" "$1" && note "says: $2" || note "does not say: $2"; }
 
 run_quietly evolve "$scratch/people.yaml" --dry-run
 says "$scratch/stdout" "people answer at most 240 questions, for 12.00 at 5 cents each and 40 minutes of people at 10 s each"

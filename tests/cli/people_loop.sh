@@ -2,19 +2,7 @@
 # A search that waits for people, as a person drives it: ask, export, answer, import, go on, until it
 # ends; a rule that was changed on the way stays changed.
 . "$(dirname "$0")/common"
-for i in $(seq 0 19); do echo "{\"input\": \"thing $i\"}"; done >"$scratch/rows.jsonl"
-cat >"$scratch/people.yaml" <<YAML
-name: people
-model: $PWD/$model
-data: {file: rows.jsonl, search: 6, selection: 4, final: 8}
-template: "{{words}} {{input}} is"
-genes:
-  words: {kind: text, seed: the opposite of, max_words: 6, lexicon: [hot, cold, question]}
-fitness: {kind: human, question: Which is better?, ratings: 2, cents: 5, max_tokens: 6}
-search: {population: 4, founders: 6, elites: 1, block: 3, model_words: 0}
-budget: {evaluations: 100}
-finalists: 2
-YAML
+make_people 100 <<<"cents: 5"
 # Two raters answer whatever is wanted, one with the longer output, one with the first.
 cat >"$scratch/answer.py" <<'PY'
 import json, sys

@@ -2,26 +2,10 @@
 # A reward that chooses what people see, from the command line: what it would save, what is said of it
 # while and after it did, kills on the way, and settings that make no sense.
 . "$(dirname "$0")/common"
-for i in $(seq 0 19); do echo "{\"input\": \"thing $i\"}"; done >"$scratch/rows.jsonl"
-cat >"$scratch/people.yaml" <<YAML
-name: people
-model: $PWD/$model
-data: {file: rows.jsonl, search: 6, selection: 4, final: 8}
-template: "{{words}} {{input}} is"
-genes:
-  words: {kind: text, seed: the opposite of, max_words: 6, lexicon: [hot, cold, question]}
-fitness:
-  kind: human
-  question: Which is better?
-  ratings: 2
-  max_tokens: 6
-  crowd: simulated
-  surrogate: {ratings: 30, least: 10, window: 30, needed: 0}
-search: {population: 4, founders: 6, elites: 1, block: 3, model_words: 0}
-budget: {evaluations: 200}
-finalists: 2
-YAML
-says() { grep -qF "$2" "$1" && note "says: $2" || note "does not say: $2"; }
+make_people 200 <<'MORE'
+crowd: simulated
+surrogate: {ratings: 30, least: 10, window: 30, needed: 0}
+MORE
 
 run_quietly evolve "$scratch/people.yaml" --dry-run
 says "$scratch/stdout" "SIMULATED raters answer at most 400 questions"
