@@ -123,6 +123,15 @@ static int begin_walk(crowd *c, const char *query, int64_t after, sqlite3_stmt *
     return rc;
 }
 
+/* Who is told of the rows of a walk. */
+typedef struct listener {
+    const char *doing; /* for errors */
+    int (*tell)(sqlite3_stmt *q, const struct listener *l, error *err);
+    void *context;
+    int (*rating)(void *context, const crowd_rating *r, error *err); /* one of the two */
+    int (*task)(void *context, const crowd_task *t, error *err);
+} listener;
+
 static void read_outputs(sqlite3_stmt *q, int first, size_t n,
                          const char *out[MAX_OUTPUTS])
 {
@@ -165,42 +174,11 @@ static void read_rating(sqlite3_stmt *q, crowd_rating *r)
     read_outputs(q, 8, r->n_outputs, r->outputs);
 }
 
-int crowd_each_rating(crowd *c, int64_t after,
-                      int (*each)(void *context, const crowd_rating *r, error *err),
-                      void *context, error *err)
+static int tell_rating(sqlite3_stmt *q, const listener *l, error *err)
 {
-    sqlite3_stmt *q = NULL;
     crowd_rating r;
-    int code, rc = 0;
-    TRY(begin_walk(c, crowd_walk_ratings, after, &q, err));
-    while (rc >= 0 && (code = sqlite3_step(q)) == SQLITE_ROW) {
-        read_rating(q, &r);
-        rc = each(context, &r, err);
-    }
-    if (rc >= 0)
-        rc = code == SQLITE_DONE ? 0 : sql_error(&c->file, "read the ratings", err);
-    sqlite3_finalize(q);
-    return rc;
-}
-
-int crowd_each_rating_of(crowd *c, const char *output,
-                         int (*each)(void *context, const crowd_rating *r, error *err),
-                         void *context, error *err)
-{
-    static const char doing[] = "read the ratings of an output";
-    sqlite3_stmt *q;
-    crowd_rating r;
-    int rc;
-    TRY(sql_query(&c->file, CROWD_RATINGS_OF, &q, err, "s", output));
-    while ((rc = sql_next(&c->file, q, doing, err)) == 1) {
-        read_rating(q, &r);
-        rc = each(context, &r, err);
-        if (rc < 0) {
-            sql_done(q);
-            return rc;
-        }
-    }
-    return rc;
+    read_rating(q, &r);
+    return l->rating(l->context, &r, err);
 }
 
 static void read_task(sqlite3_stmt *q, crowd_task *t)
@@ -223,39 +201,72 @@ static void read_task(sqlite3_stmt *q, crowd_task *t)
     read_outputs(q, 5, t->n_outputs, t->outputs);
 }
 
-int crowd_each_task(crowd *c, int64_t after,
-                    int (*each)(void *context, const crowd_task *t, error *err),
-                    void *context, error *err)
+static int tell_task(sqlite3_stmt *q, const listener *l, error *err)
 {
-    sqlite3_stmt *q = NULL;
     crowd_task t;
-    int code, rc = 0;
-    TRY(begin_walk(c, crowd_walk_tasks, after, &q, err));
-    while (rc >= 0 && (code = sqlite3_step(q)) == SQLITE_ROW) {
-        read_task(q, &t);
-        rc = each(context, &t, err);
-    }
-    if (rc >= 0)
-        rc = code == SQLITE_DONE ? 0 : sql_error(&c->file, "read the tasks", err);
-    sqlite3_finalize(q);
-    return rc;
+    read_task(q, &t);
+    return l->task(l->context, &t, err);
 }
 
-int crowd_each_task_of(crowd *c, const char *output,
-                       int (*each)(void *context, const crowd_task *t, error *err),
-                       void *context, error *err)
+/* Every row of a query, until one is refused. */
+static int tell_all(crowd *c, sqlite3_stmt *q, const listener *l, error *err)
 {
-    sqlite3_stmt *q;
-    crowd_task t;
     int rc;
-    TRY(sql_query(&c->file, CROWD_TASKS_OF, &q, err, "s", output));
-    while ((rc = sql_next(&c->file, q, "read the tasks of an output", err)) == 1) {
-        read_task(q, &t);
-        rc = each(context, &t, err);
+    while ((rc = sql_next(&c->file, q, l->doing, err)) == 1) {
+        rc = l->tell(q, l, err);
         if (rc < 0) {
             sql_done(q);
             return rc;
         }
     }
     return rc;
+}
+
+static int walk(crowd *c, const char *sql, int64_t after, const listener *l, error *err)
+{
+    sqlite3_stmt *q = NULL;
+    TRY(begin_walk(c, sql, after, &q, err));
+    int rc = tell_all(c, q, l, err);
+    sqlite3_finalize(q);
+    return rc;
+}
+
+static int walk_of(crowd *c, size_t statement, const char *output, const listener *l,
+                   error *err)
+{
+    sqlite3_stmt *q;
+    TRY(sql_query(&c->file, statement, &q, err, "s", output));
+    return tell_all(c, q, l, err);
+}
+
+int crowd_each_rating(crowd *c, int64_t after,
+                      int (*each)(void *context, const crowd_rating *r, error *err),
+                      void *context, error *err)
+{
+    listener l = {"read the ratings", tell_rating, context, .rating = each};
+    return walk(c, crowd_walk_ratings, after, &l, err);
+}
+
+int crowd_each_rating_of(crowd *c, const char *output,
+                         int (*each)(void *context, const crowd_rating *r, error *err),
+                         void *context, error *err)
+{
+    listener l = {"read the ratings of an output", tell_rating, context, .rating = each};
+    return walk_of(c, CROWD_RATINGS_OF, output, &l, err);
+}
+
+int crowd_each_task(crowd *c, int64_t after,
+                    int (*each)(void *context, const crowd_task *t, error *err),
+                    void *context, error *err)
+{
+    listener l = {"read the tasks", tell_task, context, .task = each};
+    return walk(c, crowd_walk_tasks, after, &l, err);
+}
+
+int crowd_each_task_of(crowd *c, const char *output,
+                       int (*each)(void *context, const crowd_task *t, error *err),
+                       void *context, error *err)
+{
+    listener l = {"read the tasks of an output", tell_task, context, .task = each};
+    return walk_of(c, CROWD_TASKS_OF, output, &l, err);
 }
