@@ -239,10 +239,15 @@ double preference_variance(const preference_group *g, size_t i, size_t j)
     return fmax(0, v);
 }
 
+double preference_odds(double difference, double variance)
+{
+    return difference / sqrt(1 + M_PI / 8 * variance);
+}
+
 double preference_probability(const preference_group *g, size_t i, size_t j)
 {
     if (i == j)
         return 0.5;
-    double d = g->score[i] - g->score[j];
-    return logistic(d / sqrt(1 + M_PI / 8 * preference_variance(g, i, j)));
+    return logistic(
+        preference_odds(g->score[i] - g->score[j], preference_variance(g, i, j)));
 }

@@ -51,9 +51,12 @@ int preference_fit(preference_group *groups, size_t n, size_t n_raters,
 
 /* The variance of t_i - t_j. */
 double preference_variance(const preference_group *g, size_t i, size_t j);
-/* The probability that people prefer i to j, doubt about the scores included: the mean of
- * s(d) over the normal posterior of d = t_i - t_j, by MacKay's (1992) approximation
- * s(d / sqrt(1 + pi var / 8)). 0.5 for i = j. */
+/* The log odds of being preferred, doubt about the difference d of two scores included:
+ * the logistic function of it is close to the mean of s(d) over a normal d of that mean
+ * and variance (MacKay 1992: d / sqrt(1 + pi var / 8)). */
+double preference_odds(double difference, double variance);
+/* The probability that people prefer i to j by these odds, of d = t_i - t_j. 0.5 for
+ * i = j. */
 double preference_probability(const preference_group *g, size_t i, size_t j);
 
 #endif

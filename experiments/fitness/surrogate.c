@@ -175,9 +175,7 @@ bool surrogate_is_open(const surrogate_cell *c)
 
 double surrogate_odds(const surrogate_cell *c)
 {
-    static const double pi = 3.14159265358979323846;
-    /* MacKay 1992, as preference_probability has it. */
-    return (c->value - c->anchor_value) / sqrt(1 + pi * c->doubt * c->doubt / 8);
+    return preference_odds(c->value - c->anchor_value, c->doubt * c->doubt);
 }
 
 static int add_cell(surrogate *s, const outputs *o, size_t i, size_t k, error *err)
@@ -333,12 +331,12 @@ static void value_texts(surrogate *s)
 static int hand_out(surrogate *s, surrogate_choice *out, error *err)
 {
     size_t n = s->n_cells;
-    while (s->shown_capacity < n)
-        TRY(array_grow(&s->shown, &s->shown_capacity, s->shown_capacity, sizeof *s->shown,
-                       err));
-    while (s->scores_capacity < n)
-        TRY(array_grow(&s->scores, &s->scores_capacity, s->scores_capacity,
-                       sizeof *s->scores, err));
+    free(s->shown);
+    free(s->scores);
+    s->shown = array_new(n, sizeof *s->shown);
+    s->scores = array_new(n, sizeof *s->scores);
+    if (!s->shown || !s->scores)
+        return error_memory(err, n * sizeof *s->scores);
     for (size_t k = 0; k < n; k++) {
         s->shown[k] = s->cells[k].shown;
         s->scores[k] = s->cells[k].score;

@@ -54,10 +54,9 @@ struct surrogate {
     surrogate_record state;
     surrogate_cell *cells; /* of the batch at hand */
     size_t n_cells, cells_capacity;
-    bool open; /* it has examples of the search split */
-    bool *shown;
+    bool open;   /* it has examples of the search split */
+    bool *shown; /* (n_cells), and scores: what was handed out */
     double *scores;
-    size_t shown_capacity, scores_capacity;
 };
 
 /* A cell that is open to choice: of the search split, and not what the seed says. */
