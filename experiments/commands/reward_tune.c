@@ -159,46 +159,27 @@ static int judge(void *context, const policy_text *texts, size_t n, double *wort
 
 /* ---- The beginning ---- */
 
-/* The text's tokens, repeated or cut to the number wanted (PEFT's rule). */
-static int begin_ids(const tuning *t, int32_t **out, size_t *n, error *err)
+static int begin_prefix(const tuning *t, prefix *out, error *err)
 {
     row r = {0};
     const request *q = t->request;
+    prefix_kind kind = q->method ? PREFIX_KEY_VALUES : PREFIX_EMBEDDINGS;
     TRY(row_encode_context(&r, model_tokenizer(t->model), q->begin, strlen(q->begin),
                            false, err));
-    size_t wanted = q->n_tokens ? q->n_tokens : r.n;
-    int32_t *ids = r.n ? array_new(wanted, sizeof *ids) : NULL;
-    for (size_t i = 0; ids && i < wanted; i++)
-        ids[i] = r.tokens[i % r.n];
-    free((int32_t *)(uintptr_t)r.tokens);
-    if (r.n == 0)
-        return error_set(err, E_ARGUMENT, "--text \"%.60s\" has no tokens", q->begin);
-    if (!ids)
-        return error_memory(err, wanted * sizeof *ids);
-    *out = ids;
-    *n = wanted;
-    return 0;
-}
-
-static int begin_prefix(const tuning *t, prefix *out, error *err)
-{
-    int32_t *ids = NULL;
-    size_t n = 0, floats;
-    prefix_kind kind = t->request->method ? PREFIX_KEY_VALUES : PREFIX_EMBEDDINGS;
-    TRY(begin_ids(t, &ids, &n, err));
+    size_t n = q->n_tokens ? q->n_tokens : r.n, floats;
     float *values = NULL;
     int rc = 0;
-    if (!size_mul(n, prefix_width(model_describe(t->model), kind), &floats) ||
-        !(values = array_new(floats, sizeof *values)))
+    if (r.n == 0)
+        rc = error_set(err, E_ARGUMENT, "--text \"%.60s\" has no tokens", q->begin);
+    else if (!size_mul(n, prefix_width(model_describe(t->model), kind), &floats) ||
+             !(values = array_new(floats, sizeof *values)))
         rc = error_memory(err, n * sizeof *values);
     if (rc == 0)
-        rc = kind == PREFIX_EMBEDDINGS
-                 ? model_embeddings(t->model, ids, n, values, err)
-                 : model_key_values(t->session, ids, n, values, err);
+        rc = prefix_values_of(t->model, t->session, kind, r.tokens, r.n, n, values, err);
     if (rc == 0)
         rc = prefix_new(out, t->model, kind, n, values, err);
     free(values);
-    free(ids);
+    free((int32_t *)(uintptr_t)r.tokens);
     return rc;
 }
 
