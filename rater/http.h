@@ -41,8 +41,10 @@ typedef struct request {
 
 /* Take the target apart. E_FORMAT, E_LIMIT for one that makes no sense. */
 int request_target(request *q, const char *target, error *err);
-/* The body as a form or as a JSON object. E_FORMAT when it is none, E_UNSUPPORTED when
- * its Content-Type is another. */
+/* Whether its Content-Type is this one, whatever the case and the parameters. */
+bool request_has_type(const request *q, const char *type);
+/* The body as a form. E_FORMAT when it is none, E_UNSUPPORTED when its Content-Type is
+ * another. */
 int request_form(const request *q, form *out, error *err);
 void request_free(request *q);
 
