@@ -174,6 +174,16 @@ run_quietly rate rules "$scratch/late" --closed
 turk collect "$scratch/late"
 turk approve "$scratch/late"
 
+note "one that Amazon will not pay: the others do not wait for it"
+make_run stuck 1 3
+turk post "$scratch/stuck" --reward 2 --cap 100
+control '{"do": "answer", "n": 3, "newest": true}' done
+turk collect "$scratch/stuck"
+control '{"do": "stick", "n": -3}'
+turk approve "$scratch/stuck"
+control '{"do": "stick", "n": 0}'
+turk approve "$scratch/stuck"
+
 note "our own page"
 make_run page 1 4
 turk post "$scratch/page" --reward 5 --cap 100 --page https://rate.example.org --countries US,GB --min-approved 95 --masters
