@@ -185,7 +185,7 @@ control '{"do": "stick", "n": 0}'
 turk approve "$scratch/stuck"
 
 note "our own page"
-make_run page 1 4
+make_run page 1 5
 turk post "$scratch/page" --reward 5 --cap 100 --page https://rate.example.org --countries US,GB --min-approved 95 --masters
 "$LAMARCK" rate serve "$scratch/page" --mturk --port 0 >"$scratch/served" 2>&1 &
 page=$!
@@ -195,9 +195,10 @@ control "{\"do\": \"browse\", \"page\": \"$(head -1 "$scratch/served")\", \"site
 kill $page
 turk collect "$scratch/page"
 token=$(sqlite3 "$scratch/page/lamarck.sqlite" "SELECT token FROM crowd_assignment")
-for answer in "{\"token\": \"$token\"}" '{"token": "unknown"}' '{"answer": "0"}'; do # none was on our page
-    control "{\"do\": \"answer\", \"n\": 1, \"newest\": true, \"change\": $answer}" done
+for answer in "{\"token\": \"$token\", \"answer\": \"0\"}" '{"token": "unknown", "answer": "0"}' '{"answer": "0"}'; do
+    control "{\"do\": \"answer\", \"n\": 1, \"newest\": true, \"change\": $answer}" done # none was on our page
 done
+control "{\"do\": \"answer\", \"n\": 1, \"newest\": true, \"worker\": \"AWORKER0\", \"change\": {\"token\": \"$token\"}}" done
 turk collect "$scratch/page"
 sqlite3 "$scratch/page/lamarck.sqlite" "SELECT rating FROM mturk_assignment" >>"$actual"
 
