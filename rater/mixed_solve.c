@@ -127,7 +127,8 @@ static void eliminate(solver *s, size_t one, double t, double d, double *squares
         dense_add(s->factor, mean, a, -share * s->row[mean]);
         for (size_t j = s->begin[one]; !last && j < s->begin[one + 1]; j++) {
             size_t b = short_of(s, &s->r->list[s->at[j]]);
-            dense_add(s->factor, a, b, -share * s->row[b]);
+            if (b <= a) /* the lower triangle is all that is factored */
+                dense_add(s->factor, a, b, -share * s->row[b]);
         }
     }
 }
