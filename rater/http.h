@@ -60,6 +60,7 @@ typedef struct response {
     bool framed;                  /* Mechanical Turk may show it in a frame */
     bool lasting;                 /* the same for everybody, for a while */
     bool discard;                 /* what was written to the crowd for it must not stay */
+    bool close;                   /* nothing more is heard on this connection */
     struct export_stream *stream; /* instead of the body; owned */
 } response;
 /* As new, memory kept. */

@@ -189,6 +189,10 @@ def test_malformed_forms(s):
                  b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999999999999999\r\n\r\n"]:
         got = s.raw(data + b"\r\n", 3)
         assert got == b"" or re.match(rb"HTTP/1\.1 (4\d\d|505) ", got), (data, got[:80])
+    second = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    got = s.raw(f"POST {link}/undo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n".encode() +
+                b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + second, 3)
+    assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1 ") == 1, got[:200]
     same(s.statistics()["ratings"], 0)
 
 
