@@ -154,12 +154,14 @@ int aggregate_bradley_terry_text(const bradley_terry *b, const comparisons *c, e
 {
     printf("%-32s %10s %10s\n", "item", "score", "se");
     TRY(print_ranked(c->items.names, b->score, b->se, c->items.n, err));
-    if (b->has_ties || b->no_se || b->reliability)
+    if (b->has_ties || b->no_se || b->reliability || c->n_missing)
         printf("\n");
     if (b->has_ties)
         TRY(print_row("ties (Davidson's nu)", (double[]){b->tie, b->tie_se}, 2, err));
     if (b->no_se)
         printf("no standard errors: %s\n", b->no_se);
+    if (c->n_missing)
+        printf("rows that compare no two items, left out: %zu\n", c->n_missing);
     if (!b->reliability)
         return 0;
     printf("%-32s %10s %10s\n", "rater", "reliable", "se");

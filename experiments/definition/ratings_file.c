@@ -185,6 +185,10 @@ static int read_comparisons(comparisons *out, table *t, const ratings_columns *n
             return rc;
         if (rc == 0)
             break;
+        if (strcmp(table_cell(t, columns[0].at), table_cell(t, columns[1].at)) == 0) {
+            out->n_missing++;
+            continue;
+        }
         TRY(take_cell(t, &columns[0], &winner, err));
         TRY(take_cell(t, &columns[1], &loser, err));
         if (columns[2].at != SIZE_MAX)
@@ -194,6 +198,9 @@ static int read_comparisons(comparisons *out, table *t, const ratings_columns *n
         if (rc < 0)
             return error_prefix(err, "%s:%zu", t->path, t->begun), rc;
     }
+    if (out->n == 0 && out->n_missing)
+        return error_set(err, E_FORMAT, "%s: none of the %zu rows compares two items",
+                         t->path, out->n_missing);
     return out->n ? 0 : no_rows(t, 0, err);
 }
 

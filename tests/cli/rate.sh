@@ -37,6 +37,8 @@ aggregate "$scratch/enormous.csv" --method alpha --level interval
 table ties 'winner,loser,rater,tie\na,b,x,\na,b,x,0\nb,a,y,no\nb,c,x,TRUE\nc,b,y,\nb,c,y,\na,c,x,yes\nc,a,x,\n'
 aggregate "$scratch/ties.csv" --method bradley-terry
 aggregate "$scratch/ties.csv" --method bradley-terry --prior off
+table selves 'winner,loser,rater\na,b,x\nb,a,x\na,a,x\n,,\n'
+aggregate "$scratch/selves.csv" --method bradley-terry
 aggregate "$scratch/ties.csv" --method bradley-terry --winner-column loser --loser-column winner
 
 # The names that scripts read.
@@ -81,7 +83,7 @@ bad few mixed 'item,rater,value\na,b,1\na,c,2\n'
 bad lonely mixed 'item,rater,value\na,b,1\nb,b,2\nc,b,3\n'
 bad exact mixed 'item,rater,value\na,x,1\na,y,2\nb,x,3\nb,y,4\n'
 bad same mixed 'item,rater,value\na,x,1\na,y,1\nb,x,1\n'
-bad self bradley-terry 'winner,loser\na,b\na,a\n'
+bad self bradley-terry 'winner,loser\na,a\n,\n'
 bad tie bradley-terry 'winner,loser,tie\na,b,maybe\n'
 bad alltied bradley-terry 'winner,loser,tie\na,b,1\n'
 bad parts bradley-terry 'winner,loser\na,b\nb,a\nc,d\nd,c\n'
