@@ -141,6 +141,19 @@ turk status "$scratch/poor"
 control '{"do": "set", "balance": 1000000}'
 turk post "$scratch/poor" --reward 20
 
+note "no money for what a killed command had asked for: nothing that holds up the pay of others"
+make_run broke 2 1
+turk post "$scratch/broke" --reward 20 --cap 1000 --max-hits 1
+control '{"do": "answer", "n": 1, "newest": true}' done
+turk collect "$scratch/broke"
+control '{"do": "set", "faults": ["before"]}'
+AWS_MAX_ATTEMPTS=1 turk post "$scratch/broke" --reward 20
+control '{"do": "set", "balance": 0}'
+turk approve "$scratch/broke"
+turk status "$scratch/broke"
+control '{"do": "set", "balance": 1000000}'
+turk post "$scratch/broke" --reward 20
+
 note "answers of no use, and a rule that somebody asked for"
 make_run odd 5 2
 turk post "$scratch/odd" --reward 2 --cap 1000 --assignments 1
