@@ -9,7 +9,10 @@
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 
-enum { RATIO_MAX_VALUES = 5000 }; /* distinct; their pairs are counted one by one */
+enum {
+    RATIO_MAX_VALUES = 5000, /* distinct; their pairs are counted one by one */
+    FEW_RATINGS = 8,         /* of one item */
+};
 
 /* The pairable ratings as ranks of distinct values, item after item. */
 typedef struct sample {
@@ -99,13 +102,14 @@ static int sample_open(sample *s, const ratings *r, error *err)
 
 /* ---- Disagreement ---- */
 
-/* Fill count and scale for the items drawn. */
-static void take_draw(sample *s, const size_t *draw)
+/* Fill count and scale for the items drawn. A draw is how many times each item is in it,
+ * so that items are walked in the order in which they lie in memory. */
+static void take_draw(sample *s, const size_t *times)
 {
     memset(s->count, 0, s->n_values * sizeof *s->count);
     for (size_t u = 0; u < s->n_units; u++)
-        for (size_t k = s->begin[draw[u]]; k < s->begin[draw[u] + 1]; k++)
-            s->count[s->rank[k]]++;
+        for (size_t k = s->begin[u]; times[u] && k < s->begin[u + 1]; k++)
+            s->count[s->rank[k]] += (double)times[u];
     double below = 0, mean = 0, n = 0;
     for (size_t c = 0; c < s->n_values; c++) {
         bool ordinal = s->level == LEVEL_ORDINAL;
@@ -180,9 +184,21 @@ static double sum_from(const sample *s, size_t value, size_t n_seen,
     return sum;
 }
 
+/* Pair by pair: fastest for as few as most items have. */
+static double sum_pairs(const sample *s, const size_t *ranks, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            sum += distance(s, ranks[i], ranks[k]);
+    return 2 * sum;
+}
+
 /* Sum of d over ordered pairs of ratings ranks[0..n) of one item. */
 static double sum_within(sample *s, const size_t *ranks, size_t n)
 {
+    if (n <= FEW_RATINGS)
+        return sum_pairs(s, ranks, n);
     size_t n_seen = count_unit(s, ranks, n);
     unit_sums sums = sum_unit(s, n_seen);
     double sum = 0;
@@ -215,17 +231,19 @@ static double sum_overall(const sample *s, double *n_all)
 
 /* D_o and D_e of the items drawn. `within` caches what does not depend on the draw:
  * everything but ranks. */
-static void disagreement(sample *s, const size_t *draw, const double *within, double *o,
+static void disagreement(sample *s, const size_t *times, const double *within, double *o,
                          double *e)
 {
-    take_draw(s, draw);
+    take_draw(s, times);
     double sum = 0, n;
     for (size_t u = 0; u < s->n_units; u++) {
-        size_t from = s->begin[draw[u]], m = s->begin[draw[u] + 1] - from;
+        size_t from = s->begin[u], m = s->begin[u + 1] - from;
+        if (times[u] == 0)
+            continue;
         double pairs = within && s->level != LEVEL_ORDINAL
-                           ? within[draw[u]]
+                           ? within[u]
                            : sum_within(s, s->rank + from, m);
-        sum += pairs / (double)(m - 1);
+        sum += (double)times[u] * pairs / (double)(m - 1);
     }
     double all = sum_overall(s, &n);
     *o = sum / n;
@@ -234,7 +252,7 @@ static void disagreement(sample *s, const size_t *draw, const double *within, do
 
 /* ---- Bootstrap ---- */
 
-static int draw_all(agreement *out, sample *s, const agreement_options *o, size_t *draw,
+static int draw_all(agreement *out, sample *s, const agreement_options *o, size_t *times,
                     const double *within, double *alphas, error *err)
 {
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
@@ -244,9 +262,10 @@ static int draw_all(agreement *out, sample *s, const agreement_options *o, size_
     size_t n = 0;
     for (size_t b = 0; b < o->n_resamples; b++) {
         double observed, expected;
+        memset(times, 0, s->n_units * sizeof *times);
         for (size_t u = 0; u < s->n_units; u++)
-            draw[u] = gsl_rng_uniform_int(rng, s->n_units);
-        disagreement(s, draw, within, &observed, &expected);
+            times[gsl_rng_uniform_int(rng, s->n_units)]++;
+        disagreement(s, times, within, &observed, &expected);
         if (expected > 0) /* a draw of equal values says nothing */
             alphas[n++] = 1 - observed / expected;
     }
@@ -260,7 +279,7 @@ static int draw_all(agreement *out, sample *s, const agreement_options *o, size_
     return 0;
 }
 
-static int bootstrap(agreement *out, sample *s, const agreement_options *o, size_t *draw,
+static int bootstrap(agreement *out, sample *s, const agreement_options *o, size_t *times,
                      error *err)
 {
     double *alphas = array_new(o->n_resamples, sizeof *alphas);
@@ -269,7 +288,7 @@ static int bootstrap(agreement *out, sample *s, const agreement_options *o, size
     for (size_t u = 0; rc == 0 && u < s->n_units; u++)
         within[u] = sum_within(s, s->rank + s->begin[u], s->begin[u + 1] - s->begin[u]);
     if (rc == 0 && s->n_units > 1) /* one item cannot vary */
-        rc = draw_all(out, s, o, draw, within, alphas, err);
+        rc = draw_all(out, s, o, times, within, alphas, err);
     free(alphas);
     free(within);
     return rc;
@@ -321,20 +340,24 @@ static int check_level(const sample *s, const ratings *r, error *err)
 }
 
 static int measure(agreement *out, sample *s, const ratings *r,
-                   const agreement_options *o, size_t *draw, error *err)
+                   const agreement_options *o, size_t *times, error *err)
 {
     for (size_t u = 0; u < s->n_units; u++)
-        draw[u] = u;
+        times[u] = 1;
     out->n_units = s->n_units;
     out->n_pairable = s->n;
-    disagreement(s, draw, NULL, &out->observed, &out->expected);
+    disagreement(s, times, NULL, &out->observed, &out->expected);
+    if (!isfinite(out->observed) || !isfinite(out->expected))
+        return error_set(err, E_NUMERIC,
+                         "the values are too large: their squared differences do not "
+                         "fit in numbers below 1e308");
     if (!(out->expected > 0))
         return error_set(err, E_NUMERIC,
                          "all ratings of items with two ratings or more are equal: "
                          "agreement beyond chance is not defined");
     out->alpha = 1 - out->observed / out->expected;
     measure_raters(out, s, r);
-    return bootstrap(out, s, o, draw, err);
+    return bootstrap(out, s, o, times, err);
 }
 
 int agreement_measure(agreement *out, const ratings *r, const agreement_options *o,
@@ -342,7 +365,7 @@ int agreement_measure(agreement *out, const ratings *r, const agreement_options 
 {
     sample s = {.level = o->level};
     agreement a = {.se = NAN, .low = NAN, .high = NAN};
-    size_t *draw = NULL;
+    size_t *times = NULL;
     int rc;
     TRY_OUT(rc, check_level(&s, r, err));
     TRY_OUT(rc, sample_open(&s, r, err));
@@ -351,18 +374,18 @@ int agreement_measure(agreement *out, const ratings *r, const agreement_options 
                        "no item has ratings of two raters: there is nothing to agree on");
         goto out;
     }
-    draw = array_new(s.n_units, sizeof *draw);
+    times = array_new(s.n_units, sizeof *times);
     a.raters = array_new(r->raters.n, sizeof *a.raters);
-    if (!draw || !a.raters) {
-        rc = error_memory(err, s.n_units * sizeof *draw);
+    if (!times || !a.raters) {
+        rc = error_memory(err, s.n_units * sizeof *times);
         goto out;
     }
-    TRY_OUT(rc, measure(&a, &s, r, o, draw, err));
+    TRY_OUT(rc, measure(&a, &s, r, o, times, err));
     *out = a;
     a.raters = NULL;
 out:
     free(a.raters);
-    free(draw);
+    free(times);
     sample_free(&s);
     return rc;
 }

@@ -14,8 +14,7 @@ enum { NAME_MOST = 200, WANTED_MOST = 1000000 };
 static int body_object(const request *q, json_t **out, const char *const *known,
                        error *err)
 {
-    const char *type = q->header[HEADER_CONTENT_TYPE];
-    if (!type || strncmp(type, content_type, strlen(content_type)) != 0)
+    if (!request_has_type(q, content_type))
         return error_set(err, E_UNSUPPORTED, "the body must be application/json");
     json_t *object;
     TRY(api_parse(&object, text_string(&q->body), q->body.n, err));

@@ -156,9 +156,8 @@ int api_post_tasks(const site *s, crowd *c, const request *q, response *r, error
     static const char *const known[] = {"question", "context", "outputs",  "wanted",
                                         "priority", "gold",    "practice", NULL};
     (void)s;
-    const char *type = q->header[HEADER_CONTENT_TYPE];
     json_t *body = NULL;
-    if (!type || strncmp(type, "application/json", strlen("application/json")) != 0)
+    if (!request_has_type(q, "application/json"))
         return error_set(err, E_UNSUPPORTED, "the body must be application/json");
     TRY(api_parse(&body, text_string(&q->body), q->body.n, err));
     int rc = api_known(body, known, err);

@@ -103,6 +103,8 @@ void fit_add_prior(fit *f, gsl_matrix *information)
     double precision = f->o->prior, whole = precision > 0 ? 0 : 1;
     for (size_t i = 0; i < f->n_items; i++) {
         f->gradient[i] -= precision * f->x[i];
+        if (!information)
+            continue;
         dense_add(information, i, i, precision);
         for (size_t j = 0; whole > 0 && j < f->n_items; j++)
             dense_add(information, i, j, whole / (double)f->n_items);
@@ -169,16 +171,19 @@ static bool take_step(fit *f, double *value)
     return false;
 }
 
+static int step_dense(fit *f, error *err)
+{
+    derive(f);
+    TRY(dense_factor(f->information, err));
+    memcpy(f->step, f->gradient, f->n * sizeof *f->step);
+    return dense_solve(f->information, f->step, err);
+}
+
 int fit_maximise_scores(fit *f, size_t limit, error *err)
 {
     double value = objective(f, f->x);
     for (size_t round = 0; round < limit; round++) {
-        derive(f);
-        int rc = dense_factor(f->information, err);
-        if (rc < 0)
-            return rc;
-        memcpy(f->step, f->gradient, f->n * sizeof *f->step);
-        TRY(dense_solve(f->information, f->step, err));
+        TRY(f->information ? step_dense(f, err) : fit_step_large(f, err));
         double gain = 0;
         for (size_t i = 0; i < f->n; i++)
             gain += f->gradient[i] * f->step[i];
@@ -214,7 +219,9 @@ static void read_errors(const fit *f, const gsl_matrix *covariance,
 /* With reliabilities the likelihood may have a ridge for a maximum. */
 static void no_errors(const fit *f, bradley_terry *out)
 {
-    out->no_se = "the comparisons do not determine all scores and reliabilities";
+    out->no_se = f->information
+                     ? "the comparisons do not determine all scores and reliabilities"
+                     : "there are too many items for a matrix of their errors";
     for (size_t i = 0; i < f->n_items; i++)
         out->se[i] = NAN;
     for (size_t k = 0; f->r && k < f->c->raters.n; k++)
@@ -225,6 +232,10 @@ static int measure_errors(fit *f, bradley_terry *out, error *err)
 {
     gsl_matrix *information = NULL;
     int rc = 0;
+    if (!f->information) {
+        no_errors(f, out);
+        return 0;
+    }
     if (f->r) {
         TRY_OUT(rc, fit_derive_all(f, &information, err));
     } else {
@@ -264,7 +275,10 @@ static int fit_open(fit *f, error *err)
     if (!f->x || !f->gradient || !f->step || !f->tried || !f->now ||
         (f->o->reliability && (!f->r || !f->weight || !f->parameter)))
         return error_memory(err, (room + f->c->n) * sizeof *f->x);
-    return dense_new(&f->information, f->n, "items", err);
+    if (f->n <= DENSE_MAX_ROWS || f->o->reliability)
+        return dense_new(&f->information, f->n, "items with raters' reliability", err);
+    f->curvature = array_new(f->c->n, sizeof *f->curvature);
+    return f->curvature ? 0 : error_memory(err, f->c->n * sizeof *f->curvature);
 }
 
 static void fit_close(fit *f)
@@ -277,6 +291,7 @@ static void fit_close(fit *f)
     free(f->step);
     free(f->tried);
     free(f->now);
+    free(f->curvature);
     gsl_matrix_free(f->information);
 }
 

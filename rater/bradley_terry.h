@@ -18,7 +18,8 @@
  * is the count of virtual right and wrong answers of every rater, for the reliabilities
  * only.
  *
- * Standard errors are from the inverse of the observed information of all parameters.
+ * Standard errors are from the inverse of the observed information of all parameters;
+ * above 5,000 items there are none, and reliabilities are not estimated (E_LIMIT).
  * Scores sum to 0, which makes the errors of maximum likelihood those of s_i minus the
  * mean score. Reliabilities at 0 or 1 are held fixed and have none (NaN).
  *
@@ -47,7 +48,8 @@ typedef struct bradley_terry {
 } bradley_terry;
 
 /* E_FORMAT: no comparisons, or only ties; E_NUMERIC: the estimate does not exist (and
- * which items are why), or was not reached; E_LIMIT: too many items. */
+ * which items are why), or was not reached; E_LIMIT: too many items with reliabilities.
+ */
 int bradley_terry_fit(bradley_terry *out, const comparisons *c,
                       const bradley_terry_options *o, error *err);
 void bradley_terry_free(bradley_terry *b);

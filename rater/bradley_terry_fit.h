@@ -9,6 +9,12 @@
 #include "bradley_terry.h"
 #include "dense.h"
 
+/* A comparison's part of the information: by the winner's score a, the loser's b, and t.
+ */
+typedef struct curvature {
+    double aa, ab, bb, at, bt, tt;
+} curvature;
+
 typedef struct fit {
     const comparisons *c;
     const bradley_terry_options *o;
@@ -20,7 +26,8 @@ typedef struct fit {
     double *weight;             /* (comparisons): of the rater having said what is true */
     double *gradient;           /* (n + raters) */
     double *step, *tried, *now; /* (n + raters) */
-    gsl_matrix *information;
+    gsl_matrix *information;    /* NULL: too many items for one */
+    curvature *curvature;       /* (comparisons): then */
     double log_likelihood;
     size_t n_iterations;
 } fit;
@@ -39,7 +46,7 @@ outcome outcome_turned(const fit *f, const double *x, const comparison *k);
 
 void fit_places(const fit *f, const comparison *k, size_t at[3]);
 double fit_log_prior(const fit *f, const double *x);
-/* To f->gradient and an information matrix of f->n rows or more. */
+/* To f->gradient and an information matrix (NULL: none) of f->n rows or more. */
 void fit_add_prior(fit *f, gsl_matrix *information);
 /* Scores sum to 0 where no prior says so. */
 void fit_centre(const fit *f, double *x);
@@ -49,6 +56,8 @@ int fit_check_runaway(const fit *f, error *err);
 /* Newton steps on scores and t until the gain that one promises is within rounding; 1 if
  * that is not so after `limit` steps. */
 int fit_maximise_scores(fit *f, size_t limit, error *err);
+/* One such step into f->step, with the gradient, without a matrix. */
+int fit_step_large(fit *f, error *err);
 /* Scores and reliabilities together; 1 if not converged. */
 int fit_reliabilities(fit *f, error *err);
 /* Number the free reliabilities; f->gradient and a new information matrix of all

@@ -86,8 +86,9 @@ static int not_connected(const comparisons *c, edge_kind kind, const bool *seen,
                          size_t n_seen, error *err)
 {
     size_t n = c->items.n;
-    /* Of two groups, the smaller says more. */
-    bool inside = kind != EDGE_MET || n_seen <= n - n_seen;
+    /* Of two groups, the smaller says more; where one never won, the other never lost. */
+    bool inside = n_seen <= n - n_seen;
+    bool never_won = (kind == EDGE_BEATS) == inside;
     size_t n_group = inside ? n_seen : n - n_seen;
     text group = {0};
     int rc = name_items(&group, c, seen, inside, n_group, err);
@@ -97,9 +98,9 @@ static int not_connected(const comparisons *c, edge_kind kind, const bool *seen,
             "scores by maximum likelihood do not exist: %zu of %zu items (%s) %s; "
             "compare them with others, or use a prior (--prior 0.1)",
             n_group, n, text_string(&group),
-            kind == EDGE_MET     ? "never met the others"
-            : kind == EDGE_BEATS ? "never beat or tied any of the others"
-                                 : "never lost to or tied with any of the others");
+            kind == EDGE_MET ? "never met the others"
+            : never_won      ? "never beat or tied any of the others"
+                             : "never lost to or tied with any of the others");
     text_free(&group);
     return rc;
 }

@@ -36,8 +36,7 @@ int request_target(request *q, const char *target, error *err)
     return 0;
 }
 
-/* Whether the header names this type, whatever its parameters. */
-static bool has_type(const request *q, const char *type)
+bool request_has_type(const request *q, const char *type)
 {
     const char *header = q->header[HEADER_CONTENT_TYPE];
     size_t n = strlen(type);
@@ -46,7 +45,7 @@ static bool has_type(const request *q, const char *type)
 
 int request_form(const request *q, form *out, error *err)
 {
-    if (!has_type(q, "application/x-www-form-urlencoded"))
+    if (!request_has_type(q, "application/x-www-form-urlencoded"))
         return error_set(err, E_UNSUPPORTED,
                          "the body must be application/x-www-form-urlencoded");
     return form_parse(out, text_string(&q->body), q->body.n, err);

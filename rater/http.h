@@ -41,8 +41,10 @@ typedef struct request {
 
 /* Take the target apart. E_FORMAT, E_LIMIT for one that makes no sense. */
 int request_target(request *q, const char *target, error *err);
-/* The body as a form or as a JSON object. E_FORMAT when it is none, E_UNSUPPORTED when
- * its Content-Type is another. */
+/* Whether its Content-Type is this one, whatever the case and the parameters. */
+bool request_has_type(const request *q, const char *type);
+/* The body as a form. E_FORMAT when it is none, E_UNSUPPORTED when its Content-Type is
+ * another. */
 int request_form(const request *q, form *out, error *err);
 void request_free(request *q);
 
@@ -58,6 +60,7 @@ typedef struct response {
     bool framed;                  /* Mechanical Turk may show it in a frame */
     bool lasting;                 /* the same for everybody, for a while */
     bool discard;                 /* what was written to the crowd for it must not stay */
+    bool close;                   /* nothing more is heard on this connection */
     struct export_stream *stream; /* instead of the body; owned */
 } response;
 /* As new, memory kept. */

@@ -55,6 +55,27 @@ static double deviance_at(const gsl_vector *x, void *state)
     return isfinite(deviance) ? deviance : worst;
 }
 
+/* Until the simplex is small, or gains nothing more than rounding gives and takes: where
+ * it is flat it may never become small. */
+static void close_simplex(const profile *p, gsl_multimin_fminimizer *m, size_t most,
+                          size_t *n_iterations)
+{
+    enum { PATIENCE = 30 };
+    static const double rounding = 1e-14;
+    double best = INFINITY;
+    size_t in_vain = 0;
+    for (size_t i = 0; i < most && in_vain < PATIENCE; i++) {
+        if (p->failed || gsl_multimin_fminimizer_size(m) <= 1e-8 ||
+            gsl_multimin_fminimizer_iterate(m) != GSL_SUCCESS)
+            return;
+        ++*n_iterations;
+        double now = gsl_multimin_fminimizer_minimum(m);
+        bool gained = now < best - rounding * fabs(now);
+        in_vain = gained ? 0 : in_vain + 1;
+        best = gained ? now : best;
+    }
+}
+
 static int search_ratios(profile *p, gsl_multimin_fminimizer *m, gsl_vector *x,
                          gsl_vector *step, size_t most, size_t *n_iterations)
 {
@@ -64,11 +85,7 @@ static int search_ratios(profile *p, gsl_multimin_fminimizer *m, gsl_vector *x,
         gsl_vector_set_all(step, restart ? 0.1 : 0.5);
         if (gsl_multimin_fminimizer_set(m, &f, x, step) != GSL_SUCCESS)
             return 1;
-        for (size_t i = 0; i < most && gsl_multimin_fminimizer_size(m) > 1e-8; i++) {
-            if (p->failed || gsl_multimin_fminimizer_iterate(m) != GSL_SUCCESS)
-                break;
-            ++*n_iterations;
-        }
+        close_simplex(p, m, most, n_iterations);
         gsl_vector_memcpy(x, gsl_multimin_fminimizer_x(m));
     }
     return 0;

@@ -21,7 +21,8 @@ static int index_long(solver *s, error *err)
     const ratings *r = s->r;
     s->begin = array_new(s->n_long + 2, sizeof *s->begin);
     s->at = array_new(r->n, sizeof *s->at);
-    if (!s->begin || !s->at)
+    s->other = array_new(r->n, sizeof *s->other);
+    if (!s->begin || !s->at || !s->other)
         return error_memory(err, r->n * sizeof *s->at);
     for (size_t i = 0; i < r->n; i++)
         s->begin[long_of(s, &r->list[i]) + 2]++;
@@ -29,6 +30,8 @@ static int index_long(solver *s, error *err)
         s->begin[i + 2] += s->begin[i + 1];
     for (size_t i = 0; i < r->n; i++)
         s->at[s->begin[long_of(s, &r->list[i]) + 1]++] = i;
+    for (size_t i = 0; i < r->n; i++)
+        s->other[i] = short_of(s, &r->list[s->at[i]]);
     return 0;
 }
 
@@ -58,6 +61,7 @@ void solver_close(solver *s)
 {
     free(s->begin);
     free(s->at);
+    free(s->other);
     free(s->weight);
     free(s->scale);
     free(s->diagonal);
@@ -121,14 +125,13 @@ static void eliminate(solver *s, size_t one, double t, double d, double *squares
     /* Each rater rates an item once, so that these are distinct. */
     for (size_t k = s->begin[one]; k <= s->begin[one + 1]; k++) {
         bool last = k == s->begin[one + 1];
-        size_t a = last ? mean : short_of(s, &s->r->list[s->at[k]]);
-        double share = s->row[a] / diagonal;
+        size_t a = last ? mean : s->other[k];
+        double share = s->row[a] / diagonal, *into = s->factor->data + a * s->factor->tda;
         s->dense_right[a] -= share * right;
         dense_add(s->factor, mean, a, -share * s->row[mean]);
-        for (size_t j = s->begin[one]; !last && j < s->begin[one + 1]; j++) {
-            size_t b = short_of(s, &s->r->list[s->at[j]]);
-            dense_add(s->factor, a, b, -share * s->row[b]);
-        }
+        for (size_t j = s->begin[one]; !last && j < s->begin[one + 1]; j++)
+            if (s->other[j] <= a) /* the lower triangle is all that is factored */
+                into[s->other[j]] -= share * s->row[s->other[j]];
     }
 }
 

@@ -15,6 +15,7 @@ typedef struct solver {
     bool items_long; /* items are eliminated */
     size_t n_long, n_short;
     size_t *begin, *at;  /* of each long one's ratings: at[begin[i]..begin[i + 1]) */
+    size_t *other;       /* (ratings, in the order of `at`): their short ones */
     double *weight;      /* (raters): 1 / noise variance; set by the caller */
     double *scale;       /* (raters): s; set by the caller */
     double *diagonal;    /* (n_long) */

@@ -93,6 +93,20 @@ static int make_annotations(recovery *r, error *err)
     return 0;
 }
 
+/* Ask again. That Amazon refuses now what it never made is an answer, too: it is in the
+ * books, and nothing that keeps workers from their pay. */
+static int send_again(recovery *r, const hit_row *row, mturk_recovered *out, error *err)
+{
+    error why = {0};
+    int rc = mturk_send(r->m, row, true, &why);
+    if (rc == E_EXTERNAL && mturk_store_is_sending(r->m->books, row->token, NULL) == 0)
+        return 0;
+    if (rc < 0 && err)
+        *err = why;
+    out->sent_again += rc == MTURK_SENT;
+    return rc < 0 ? rc : 0;
+}
+
 /* The list first: a token is good for 24 hours only, an annotation always. */
 static int recover(recovery *r, mturk_recovered *out, error *err)
 {
@@ -103,9 +117,7 @@ static int recover(recovery *r, mturk_recovered *out, error *err)
         if (r->rows[i].state != HIT_SENDING)
             continue;
         TRY(mturk_check_interrupt(r->m, err));
-        int rc = mturk_send(r->m, &r->rows[i], true, err);
-        TRY(rc);
-        out->sent_again += rc == MTURK_SENT;
+        TRY(send_again(r, &r->rows[i], out, err));
     }
     return 0;
 }

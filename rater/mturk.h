@@ -80,7 +80,8 @@ typedef struct mturk_payroll {
     int64_t reward_cents, fee_cents; /* of those paid now */
     size_t elsewhere;                /* paid or rejected by Amazon or on its site */
 } mturk_payroll;
-/* `feedback` is what a rejected worker reads; needed unless nobody is rejected. */
+/* `feedback` is what a rejected worker reads; needed unless nobody is rejected. What
+ * Amazon refuses to settle is told (E_EXTERNAL) when all others are settled. */
 int mturk_pay(mturk *m, reject_rule rule, const char *feedback, mturk_payroll *out,
               error *err);
 

@@ -112,12 +112,72 @@ static int read_document(mturk_answers *a, xmlDoc *document, error *err)
     return 0;
 }
 
-int mturk_answers_parse(mturk_answers *out, const char *xml, size_t n, error *err)
+/* ---- Characters that XML forbids ---- */
+
+/* "&#38;" or "&#x26;" at s: its length, and the character; 0 when there is none. */
+static size_t read_reference(const char *s, size_t n, uint32_t *c)
 {
-    mturk_answers a = {0};
-    if (n > MTURK_MAX_ANSWER_BYTES)
-        return error_set(err, E_FORMAT, "the answer is longer than %d bytes",
-                         MTURK_MAX_ANSWER_BYTES);
+    static const char digits[] = "0123456789abcdef";
+    size_t i = 2;
+    if (n < 4 || s[0] != '&' || s[1] != '#')
+        return 0;
+    uint32_t base = s[i] == 'x' ? 16 : 10, value = 0;
+    size_t first = i += base == 16;
+    for (; i < n && s[i] != ';'; i++) {
+        const char *digit = s[i] ? strchr(digits, s[i] | 0x20) : NULL;
+        if (!digit || (uint32_t)(digit - digits) >= base)
+            return 0;
+        value = value > 0x10ffff ? value : value * base + (uint32_t)(digit - digits);
+    }
+    *c = value;
+    return i < n && i > first ? i + 1 : 0;
+}
+
+static bool is_allowed(uint32_t c)
+{
+    return c == '\t' || c == '\n' || c == '\r' || (c >= 0x20 && c < 0xd800) ||
+           (c >= 0xe000 && c < 0xfffe) || (c >= 0x10000 && c <= 0x10ffff);
+}
+
+/* The character at s, by its byte or by a reference, as XML may have it; returns how many
+ * bytes it took. */
+static size_t mend_one(text *out, const char *s, size_t n, error *err, int *rc)
+{
+    uint32_t c, low;
+    size_t length = read_reference(s, n, &c), more = 0;
+    bool plain = length == 0;
+    if (plain)
+        c = (unsigned char)s[0];
+    if (is_allowed(c)) {
+        *rc = text_add(out, s, plain ? 1 : length, err);
+        return plain ? 1 : length;
+    }
+    if (!plain && c >= 0xd800 && c < 0xdc00)
+        more = read_reference(s + length, n - length, &low);
+    if (more && low >= 0xdc00 && low < 0xe000) {
+        *rc = text_add_format(out, err, "&#%u;",
+                              (unsigned)(0x10000 + ((c - 0xd800) << 10) + low - 0xdc00));
+        return length + more;
+    }
+    *rc = text_add_string(out, "&#xFFFD;", err);
+    return plain ? 1 : length;
+}
+
+/* What people type holds everything, and some programs write it down as it comes: a
+ * control character, or an emoji as the two halves that it is in UTF-16. No XML parser
+ * takes that, and a comment is not worth an answer. */
+static int mend_characters(text *out, const char *xml, size_t n, error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0;)
+        i += mend_one(out, xml + i, n - i, err, &rc);
+    return rc;
+}
+
+/* ---- The whole ---- */
+
+static int parse_mended(mturk_answers *a, const char *xml, size_t n, error *err)
+{
     xmlParserCtxt *parser = xmlNewParserCtxt();
     if (!parser)
         return error_memory(err, n);
@@ -132,10 +192,24 @@ int mturk_answers_parse(mturk_answers *out, const char *xml, size_t n, error *er
                      parser->errNo == XML_ERR_NO_MEMORY ||
                      (!document && parser->errNo == XML_ERR_OK);
     int rc = no_memory  ? error_memory(err, n)
-             : document ? read_document(&a, document, err)
+             : document ? read_document(a, document, err)
                         : error_set(err, E_FORMAT, "the answer is not well-formed XML");
     xmlFreeParserCtxt(parser);
     xmlFreeDoc(document);
+    return rc;
+}
+
+int mturk_answers_parse(mturk_answers *out, const char *xml, size_t n, error *err)
+{
+    mturk_answers a = {0};
+    text sound = {0};
+    if (n > MTURK_MAX_ANSWER_BYTES)
+        return error_set(err, E_FORMAT, "the answer is longer than %d bytes",
+                         MTURK_MAX_ANSWER_BYTES);
+    int rc = mend_characters(&sound, xml, n, err);
+    if (rc == 0)
+        rc = parse_mended(&a, text_string(&sound), sound.n, err);
+    text_free(&sound);
     if (rc < 0) {
         mturk_answers_free(&a);
         return rc;

@@ -1,5 +1,6 @@
 /* Workers' answers become ratings of the crowd. */
 #include "mturk_jobs.h"
+#include "page.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -121,29 +122,46 @@ static int mark_unusable(mturk *m, const work_row *w, const char *why, mturk_har
     return rc;
 }
 
-/* Our own page has told the crowd before it let the worker hand in the token of the
- * crowd's assignment. Who the worker is, only Amazon knows for sure. */
-static int rate_page(mturk *m, const work_row *w, const char *token, int64_t now,
+/* What our own page let the worker hand in: the token of the crowd's assignment, and the
+ * place of what he chose. NULL, or why it is none of his answers to this task. */
+static const char *wrong_page(const work_row *w, const assignment *a, int64_t rater,
+                              const mturk_answers *form, int *answer)
+{
+    const char *chosen = mturk_answers_get(form, "answer");
+    if (a->rater != rater)
+        return "the answer on our page is another worker's";
+    if (strcmp(a->task, w->task) != 0)
+        return "the answer on our page is one to another task";
+    if (!chosen || page_answer(a, chosen, answer, NULL) < 0)
+        return "handed in without an answer on our page";
+    return NULL;
+}
+
+/* Who the worker is, only Amazon knows for sure: so this is the first that the crowd
+ * hears of the answer. */
+static int rate_page(mturk *m, const work_row *w, const mturk_answers *form, int64_t now,
                      mturk_harvest *h, error *err)
 {
     int64_t rater;
     assignment a;
+    const char *token = mturk_answers_get(form, "token"), *why;
     TRY(crowd_rater(m->people, RATER_MTURK, w->worker, now, &rater, err));
     int rc = crowd_assignment(m->people, token, &a, err);
     TRY(rc);
     if (rc == 0)
         return mark_unusable(m, w, "handed in without having been on our page", h, err);
-    bool same_rater = a.rater == rater, same_task = strcmp(a.task, w->task) == 0,
-         answered = a.answered;
+    submission given = {.token = a.token,
+                        .seconds = w->seconds,
+                        .comment = mturk_answers_get(form, "comment"),
+                        .source = "mturk",
+                        .key = w->id};
+    why = wrong_page(w, &a, rater, form, &given.answer);
+    rc = why ? mark_unusable(m, w, why, h, err)
+             : crowd_submit(m->people, &given, now, err);
+    if (!why && rc >= 0)
+        rc = mark(m, w, word_for(rc), h, err);
     assignment_free(&a);
-    if (!same_rater)
-        return mark_unusable(m, w, "the answer on our page is another worker's", h, err);
-    if (!same_task)
-        return mark_unusable(m, w, "the answer on our page is one to another task", h,
-                             err);
-    if (!answered)
-        return mark_unusable(m, w, "handed in without an answer on our page", h, err);
-    return mark(m, w, "recorded", h, err);
+    return rc;
 }
 
 /* Answers are ratings whatever became of the crowd or the worker meanwhile; which count
@@ -184,9 +202,8 @@ static int rate_one(mturk *m, const work_row *w, int64_t now, mturk_harvest *h,
             *err = why;
         return rc;
     }
-    const char *token = mturk_answers_get(&form, "token");
-    if (token)
-        rc = rate_page(m, w, token, now, h, err);
+    if (mturk_answers_get(&form, "token"))
+        rc = rate_page(m, w, &form, now, h, err);
     else if (!mturk_answers_get(&form, "answer"))
         rc = mark_unusable(m, w, "the form came without an answer", h, err);
     else

@@ -11,6 +11,14 @@ typedef struct excluded {
     size_t n;
 } excluded;
 
+typedef struct payday {
+    mturk *m;
+    reject_rule rule;
+    const char *feedback;
+    excluded excluded;
+    mturk_payroll *out;
+} payday;
+
 static bool is_excluded(const excluded *x, const char *worker)
 {
     for (size_t i = 0; i < x->n; i++)
@@ -20,13 +28,13 @@ static bool is_excluded(const excluded *x, const char *worker)
     return false;
 }
 
-static bool is_rejected(reject_rule rule, const work_row *w, const excluded *x)
+static bool is_rejected(const payday *p, const work_row *w)
 {
-    switch (rule) {
+    switch (p->rule) {
     case REJECT_UNUSABLE:
         return strncmp(w->rating, "unusable", 8) == 0;
     case REJECT_EXCLUDED:
-        return is_excluded(x, w->worker);
+        return is_excluded(&p->excluded, w->worker);
     case REJECT_NOBODY:
     case N_REJECT_RULES:
         break;
@@ -49,17 +57,24 @@ static int is_settled(mturk *m, const work_row *w, bool *settled, error *err)
     return 0;
 }
 
+/* What became of one assignment. */
+typedef enum settlement {
+    SETTLED_NOW,
+    SETTLED_ELSEWHERE, /* before, by a request whose answer was lost, or by Amazon */
+    SETTLED_NOT,       /* Amazon refuses this one; the error says why */
+} settlement;
+
 /* Amazon pays an assignment once and refuses to do it again: then an earlier request,
- * whose answer was lost, or Amazon itself has done it, and the list says so. */
-static int settle(mturk *m, const work_row *w, bool reject, const char *feedback,
-                  bool *elsewhere, error *err)
+ * whose answer was lost, or Amazon itself has done it, and the list says so. Returns a
+ * settlement. */
+static int settle(const payday *p, const work_row *w, bool reject, error *err)
 {
+    mturk *m = p->m;
     mturk_fault fault;
     bool settled = false;
-    *elsewhere = false;
     TRY(mturk_store_payment(m->books, w->id, reject ? PAYMENT_REJECTING : PAYMENT_PAYING,
                             err));
-    int rc = reject ? mturk_reject_assignment(m->api, w->id, feedback, &fault, err)
+    int rc = reject ? mturk_reject_assignment(m->api, w->id, p->feedback, &fault, err)
                     : mturk_approve_assignment(m->api, w->id, &fault, err);
     if (rc == 0)
         return mturk_store_payment(m->books, w->id,
@@ -68,26 +83,49 @@ static int settle(mturk *m, const work_row *w, bool reject, const char *feedback
         return rc;
     error why = {0};
     int read = is_settled(m, w, &settled, &why);
-    *elsewhere = settled;
-    return read == 0 && settled ? 0 : rc;
+    return read == 0 && settled ? SETTLED_ELSEWHERE : SETTLED_NOT;
 }
 
-static int pay_one(mturk *m, const work_row *w, bool reject, const char *feedback,
-                   mturk_payroll *out, error *err)
+static int pay_one(const payday *p, const work_row *w, error *err)
 {
-    bool elsewhere;
-    TRY(mturk_check_interrupt(m, err));
-    TRY(settle(m, w, reject, feedback, &elsewhere, err));
-    out->elsewhere += elsewhere;
-    if (elsewhere)
-        return 0;
-    out->rejected += reject;
-    out->paid += !reject;
+    bool reject = is_rejected(p, w);
+    TRY(mturk_check_interrupt(p->m, err));
+    int rc = settle(p, w, reject, err);
+    p->out->elsewhere += rc == SETTLED_ELSEWHERE;
+    if (rc != SETTLED_NOW)
+        return rc;
+    p->out->rejected += reject;
+    p->out->paid += !reject;
     if (!reject) {
-        out->reward_cents += w->reward_cents;
-        out->fee_cents += w->fee_cents;
+        p->out->reward_cents += w->reward_cents;
+        p->out->fee_cents += w->fee_cents;
     }
-    return 0;
+    return rc;
+}
+
+/* Nobody waits for his money because Amazon refuses to pay another: the first refusal is
+ * told when all have had their turn. */
+static int pay_all(const payday *p, const work_row *rows, size_t n, error *err)
+{
+    error first = {0};
+    size_t refused = 0;
+    for (size_t i = 0; i < n; i++) {
+        error why = {0};
+        int rc = pay_one(p, &rows[i], &why);
+        if (rc < 0) {
+            if (err)
+                *err = why;
+            return rc;
+        }
+        if (rc == SETTLED_NOT && refused++ == 0)
+            first = why;
+    }
+    if (refused == 0)
+        return 0;
+    error_prefix(&first, "%zu of %zu assignments could not be settled", refused, n);
+    if (err)
+        *err = first;
+    return first.code;
 }
 
 int mturk_pay(mturk *m, reject_rule rule, const char *feedback, mturk_payroll *out,
@@ -95,17 +133,17 @@ int mturk_pay(mturk *m, reject_rule rule, const char *feedback, mturk_payroll *o
 {
     work_row *rows = NULL;
     size_t n = 0;
-    excluded x = {0};
+    payday p = {.m = m, .rule = rule, .feedback = feedback, .out = out};
     *out = (mturk_payroll){0};
     if (rule != REJECT_NOBODY && (!feedback || !*feedback))
         return error_set(err, E_ARGUMENT,
                          "a rejected worker has to be told why: feedback is missing");
     int rc = mturk_store_due(m->books, &rows, &n, err);
     if (rc == 0 && rule == REJECT_EXCLUDED)
-        rc = crowd_raters(m->people, &x.raters, &x.n, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = pay_one(m, &rows[i], is_rejected(rule, &rows[i], &x), feedback, out, err);
-    rater_quality_free(x.raters, x.n);
+        rc = crowd_raters(m->people, &p.excluded.raters, &p.excluded.n, err);
+    if (rc == 0)
+        rc = pay_all(&p, rows, n, err);
+    rater_quality_free(p.excluded.raters, p.excluded.n);
     work_rows_free(rows, n);
     return rc;
 }

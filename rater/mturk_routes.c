@@ -1,15 +1,14 @@
 /* The page inside a HIT of Mechanical Turk (ExternalQuestion). Their site opens
  * /mturk?task=ID&assignmentId=…&hitId=…&workerId=…&turkSubmitTo=… in a frame; the answer
- * is put on record here, and then handed in there, since only a form of the worker's
- * browser can do that.
+ * is looked at here, and then handed in there, by a form of the worker's browser.
  *
- * Who a worker is, is what the query says: nothing in it is signed. What was really
- * handed in, and is paid, is what their API lists. */
+ * Who a worker is, is what the query says: nothing in it is signed, and anybody who has
+ * seen the HIT can write one. So an answer is no rating until their API lists it as
+ * handed in by that worker (mturk_collect.c). */
 #include "html.h"
 #include "page.h"
 #include "routes.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -114,13 +113,18 @@ int mturk_get_task(const site *s, crowd *c, const request *q, response *r, error
     return rc;
 }
 
-static int show_done(const char *token, const char *id, const char *to, response *r,
-                     error *err)
+static int show_done(const form *f, const char *to, response *r, error *err)
 {
     char action[192];
     snprintf(action, sizeof action, "%s/mturk/externalSubmit", to);
+    const char *comment = form_get(f, "comment");
     TRY(text_add_string(&r->form_to, to, err));
-    return page_mturk_done(&r->body, &(page_place){"../", "", NULL}, action, id, token,
+    return page_mturk_done(&r->body, &(page_place){"../", "", NULL},
+                           &(page_hand_in){.action = action,
+                                           .assignment_id = form_get(f, "assignmentId"),
+                                           .token = form_get(f, "assignment"),
+                                           .answer = form_get(f, "answer"),
+                                           .comment = comment ? comment : ""},
                            err);
 }
 
@@ -128,33 +132,22 @@ static int take_answer(const site *s, crowd *c, const request *q, const form *f,
                        assignment *a, response *r, error *err)
 {
     const char *token = form_get(f, "assignment"), *answer = form_get(f, "answer");
-    const char *id = form_get(f, "assignmentId");
     char to[128];
-    if (!is_id(id) || !submit_origin(form_get(f, "turkSubmitTo"), to, sizeof to))
+    int chosen;
+    if (!is_id(form_get(f, "assignmentId")) ||
+        !submit_origin(form_get(f, "turkSubmitTo"), to, sizeof to))
         return refuse(s, q, "The form names no assignment.", r, err);
     int rc = token ? crowd_assignment(c, token, a, err) : 0;
     if (rc < 0)
         return rc;
     if (rc == 0)
         return refuse(s, q, "The form names no question that was shown.", r, err);
-    submission given = {
-        .token = token,
-        .seconds = NAN,
-        .comment = form_get(f, "comment"),
-        .source = "mturk",
-        .key = id, /* as whoever lists what was handed in would */
-    };
     error why = {0};
     if (!answer)
         return refuse(s, q, "Nothing was chosen. Please go back and choose.", r, err);
-    if (page_answer(a, answer, &given.answer, &why) < 0)
+    if (page_answer(a, answer, &chosen, &why) < 0)
         return refuse(s, q, why.text, r, err);
-    if (given.comment && !*given.comment)
-        given.comment = NULL;
-    /* Whatever stands on record can be handed in: another answer than the first does not
-     * count, but the worker did the work. */
-    TRY(crowd_submit(c, &given, q->now, err));
-    return show_done(token, id, to, r, err);
+    return show_done(f, to, r, err);
 }
 
 int mturk_post_answer(const site *s, crowd *c, const request *q, response *r, error *err)

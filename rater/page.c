@@ -148,20 +148,22 @@ int page_mturk_task(text *out, const page_place *p, const assignment *a, bool pr
     return page_close(out, err);
 }
 
-int page_mturk_done(text *out, const page_place *p, const char *action,
-                    const char *assignment_id, const char *token, error *err)
+int page_mturk_done(text *out, const page_place *p, const page_hand_in *h, error *err)
 {
     TRY(page_open(out, p, "Thank you", err));
     TRY(html_add(
         out, err,
-        "<h1>Thank you: your answer is on record</h1>\n"
-        "<p>One more step: hand the HIT in at Mechanical Turk, so that you are "
-        "paid.</p>\n<form id=\"submit\" method=\"post\" action=\"%s\">\n"
+        "<h1>Thank you</h1>\n"
+        "<p>One more step: hand the HIT in at Mechanical Turk, so that your answer "
+        "counts and you are paid.</p>\n"
+        "<form id=\"submit\" method=\"post\" action=\"%s\">\n"
         "<input type=\"hidden\" name=\"assignmentId\" value=\"%s\">\n"
         "<input type=\"hidden\" name=\"token\" value=\"%s\">\n"
+        "<input type=\"hidden\" name=\"answer\" value=\"%s\">\n"
+        "<input type=\"hidden\" name=\"comment\" value=\"%s\">\n"
         "<button class=\"choice main\" type=\"submit\" autofocus>Hand in</button>\n"
         "</form>\n",
-        action, assignment_id, token));
+        h->action, h->assignment_id, h->token, h->answer, h->comment));
     return page_close(out, err);
 }
 

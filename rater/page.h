@@ -22,10 +22,14 @@ int page_task(text *out, const page_place *p, const assignment *a, error *err);
  * cannot be answered. */
 int page_mturk_task(text *out, const page_place *p, const assignment *a, bool preview,
                     const char *fields, error *err);
-/* The answer is on record; a form hands the HIT's assignment in at `action`, and names
- * the crowd's by its token, so that the answer is found where it is listed. */
-int page_mturk_done(text *out, const page_place *p, const char *action,
-                    const char *assignment_id, const char *token, error *err);
+/* What is sent where to hand a HIT's assignment in. */
+typedef struct page_hand_in {
+    const char *action, *assignment_id;
+    const char *token; /* of the crowd's assignment */
+    const char *answer, *comment;
+} page_hand_in;
+/* The answer is one; a form hands it in. It counts when it is listed. */
+int page_mturk_done(text *out, const page_place *p, const page_hand_in *h, error *err);
 /* No answers are taken, or not from this worker. */
 int page_mturk_closed(text *out, const page_place *p, error *err);
 /* What is asked and how, before the first task. */

@@ -77,14 +77,17 @@ void name_index_free(name_index *x)
 /* ---- Ratings ---- */
 
 /* strtod in the C locale, which main sets; hexadecimal, "inf" and "nan" are no ratings.
- */
+ * Blanks around a number are none of it. */
 static double number_of(const char *s)
 {
+    static const char blanks[] = " \t";
     char *end;
-    if (!*s || strspn(s, "+-.0123456789eE") != strlen(s))
+    s += strspn(s, blanks);
+    size_t n = strspn(s, "+-.0123456789eE");
+    if (n == 0 || s[n + strspn(s + n, blanks)])
         return NAN;
     double value = strtod(s, &end);
-    return *end || !isfinite(value) ? (double)NAN : value;
+    return end != s + n || !isfinite(value) ? (double)NAN : value;
 }
 
 int ratings_add(ratings *r, const char *item, const char *rater, const char *label,

@@ -67,6 +67,7 @@ typedef struct comparisons {
     name_index items, raters;
     comparison *list;
     size_t n, capacity;
+    size_t n_missing; /* rows of a table that compare nothing, and are not in the list */
 } comparisons;
 
 /* E_FORMAT if an item meets itself. */

@@ -217,6 +217,20 @@ static bool refused_key(exchange *x)
     return true;
 }
 
+/* Two lengths: a proxy may go by the one that we do not, and take what follows for the
+ * request of somebody else. */
+static bool refused_lengths(exchange *x)
+{
+    if (!MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
+                                     MHD_HTTP_HEADER_CONTENT_LENGTH) ||
+        !MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
+                                     MHD_HTTP_HEADER_TRANSFER_ENCODING))
+        return false;
+    refuse(x, 400, "A body has a Content-Length or a Transfer-Encoding, not both.");
+    x->r.close = true;
+    return true;
+}
+
 static bool refused_size(exchange *x)
 {
     const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
@@ -236,6 +250,8 @@ static void look(exchange *x)
         refuse(x, 414, "This address is too long.");
         return;
     }
+    if (refused_lengths(x))
+        return;
     int rc = request_target(&x->q, x->target, &err);
     if (rc < 0) {
         refuse(x, route_status(rc), err.text);

@@ -58,6 +58,8 @@ static int add_headers(struct MHD_Response *m, const response *r)
         TRY(add_header(m, "Set-Cookie", r->cookie.s));
     if (r->allow)
         TRY(add_header(m, "Allow", r->allow));
+    if (r->close)
+        TRY(add_header(m, "Connection", "close"));
     if (r->status == 401)
         TRY(add_header(m, "WWW-Authenticate", "Bearer"));
     return add_retry(m, r->retry_after);

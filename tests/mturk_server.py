@@ -198,6 +198,7 @@ class Turk:
         self.hits, self.tokens, self.assignments = {}, {}, {}
         self.payments, self.balance, self.calls = {}, 1000000, {}
         self.peak, self.bad, self.accepted = 0, [], {}
+        self.stuck = None  # an assignment that nothing can be done to
 
     # -- money --
 
@@ -284,7 +285,7 @@ class Turk:
         a = self.assignments.get(x["AssignmentId"])
         if not a:
             raise request_error("AssignmentDoesNotExist", "Assignment does not exist.")
-        if a["AssignmentStatus"] != "Submitted":
+        if a["AssignmentStatus"] != "Submitted" or a["AssignmentId"] == self.stuck:
             raise request_error("InvalidAssignmentState",
                                 "This operation can be called with a status of: Submitted")
         a["AssignmentStatus"] = state
@@ -393,6 +394,8 @@ class Turk:
                 for a in self.assignments.values():
                     if a["AssignmentStatus"] == "Submitted":
                         self.settle(a, "Approved")
+            if do == "stick":
+                self.stuck = list(self.assignments)[x["n"]]
             if do == "lose":
                 self.hits.pop(list(self.hits)[-1])
             return self.ledger()

@@ -299,6 +299,45 @@ static void hostile_answers_are_refused(void **state)
     mturk_answers_free(&a);
 }
 
+/* As programs write down what people type: no XML, and yet an answer. */
+static void characters_that_xml_forbids_cost_no_answer(void **state)
+{
+    (void)state;
+    static const char smile[] = "\xf0\x9f\x98\x80", no[] = "\xef\xbf\xbd";
+    const struct {
+        const char *sent, *parts[3];
+    } said[] = {
+        {"&#55357;&#56832;!", {smile, "!"}},
+        {"&#xD83D;&#xDE00;", {smile}},
+        {"&#128512;&#x1f600;", {smile, smile}},
+        {"a&#0;&#x1B;", {"a", no, no}},
+        {"\x0b&lt;", {no, "<"}},
+        {"&#56832;&#55357;x", {no, no, "x"}},
+        {"&#55357;", {no}},
+        {"&#99999999999999999999;&#xfffe;", {no, no}},
+        {"&#38;&amp;#38;&#9;.", {"&", "&#38;", "\t."}},
+    };
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        text xml = {0}, meant = {0};
+        mturk_answers a = {0};
+        for (size_t k = 0; k < 3 && said[i].parts[k]; k++)
+            assert_int_equal(text_add_string(&meant, said[i].parts[k], NULL), 0);
+        assert_int_equal(
+            text_add_format(&xml, NULL,
+                            "<?xml version=\"1.0\" encoding=\"ASCII\"?>"
+                            "<q:QuestionFormAnswers xmlns:q=\"x\"><q:Answer>"
+                            "<q:QuestionIdentifier>a</q:QuestionIdentifier><q:FreeText>"
+                            "%s</q:FreeText></q:Answer></q:QuestionFormAnswers>",
+                            said[i].sent),
+            0);
+        assert_int_equal(mturk_answers_parse(&a, xml.s, xml.n, NULL), 0);
+        assert_string_equal(mturk_answers_get(&a, "a"), text_string(&meant));
+        mturk_answers_free(&a);
+        text_free(&xml);
+        text_free(&meant);
+    }
+}
+
 /* The program for tests/cli. */
 static int act(int argc, char **argv)
 {
@@ -321,6 +360,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(forms_too_long_for_amazon_are_refused),
         cmocka_unit_test(answers_mean_the_output_not_the_place),
         cmocka_unit_test(hostile_answers_are_refused),
+        cmocka_unit_test(characters_that_xml_forbids_cost_no_answer),
     };
     return argc > 1 ? act(argc, argv) : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,7 +101,10 @@ static void foreign_strings_are_text_on_every_page(void **state)
         assert_int_equal(page_task(&t, &p, &a, NULL), 0);
         assert_int_equal(page_intro(&t, &p, &a, NULL), 0);
         assert_int_equal(page_mturk_task(&t, &p, &a, false, "", NULL), 0);
-        assert_int_equal(page_mturk_done(&t, &p, nasty, nasty, nasty, NULL), 0);
+        assert_int_equal(
+            page_mturk_done(&t, &p, &(page_hand_in){nasty, nasty, nasty, nasty, nasty},
+                            NULL),
+            0);
         assert_int_equal(page_error(&t, "", 400, nasty, NULL), 0);
         assert_null(strstr(t.s, "<img"));
         assert_null(strstr(t.s, "<script>"));

@@ -174,6 +174,7 @@ json_t *aggregate_bradley_terry_json(const bradley_terry *b, const comparisons *
                json_object_set_new(top, "n_raters", count(c->raters.n)) ||
                json_object_set_new(top, "n_comparisons", count(c->n)) ||
                json_object_set_new(top, "n_ties", count(n_ties)) ||
+               json_object_set_new(top, "n_missing", count(c->n_missing)) ||
                set_real(top, "tie", b->tie) || set_real(top, "tie_se", b->tie_se) ||
                set_real(top, "log_likelihood", b->log_likelihood) ||
                json_object_set_new(top, "iterations", count(b->n_iterations)) ||

@@ -8,22 +8,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_COLUMNS = 32 };
+enum { NAME_COLUMNS = 32, NUMBER_COLUMNS = 10 };
 
-/* A name, safe for a terminal, padded to its column. */
+/* A name on one line, nothing in it that steers the terminal. */
+static int plain_name(text *out, const char *name, error *err)
+{
+    TRY(terminal_printable(out, name, strlen(name), err));
+    for (char *s = out->s; s && *s; s++)
+        if (*s == '\n' || *s == '\t')
+            *s = ' ';
+    return 0;
+}
+
+/* A name padded to its column. */
 static int print_name(const char *name, error *err)
 {
     text safe = {0};
-    int rc = terminal_printable(&safe, name, strlen(name), err);
+    int rc = plain_name(&safe, name, err);
     if (rc == 0) {
-        for (char *s = safe.s; s && *s; s++)
-            if (*s == '\n' || *s == '\t')
-                *s = ' ';
         size_t columns = terminal_columns(text_string(&safe), safe.n);
         printf("%s%*s", text_string(&safe),
                (int)(columns < NAME_COLUMNS ? NAME_COLUMNS - columns : 1), "");
     }
     text_free(&safe);
+    return rc;
+}
+
+/* A name above a column of numbers, cut where it is longer. */
+static int print_heading(const char *name, error *err)
+{
+    text safe = {0}, cut = {0};
+    int rc = plain_name(&safe, name, err);
+    if (rc == 0)
+        rc = terminal_wrap(&cut, text_string(&safe), "", NUMBER_COLUMNS, 1, err);
+    if (rc == 0) {
+        size_t n = strcspn(text_string(&cut), "\n");
+        size_t columns = terminal_columns(text_string(&cut), n);
+        printf(" %*s%.*s", (int)(NUMBER_COLUMNS - columns), "", (int)n,
+               text_string(&cut));
+    }
+    text_free(&safe);
+    text_free(&cut);
     return rc;
 }
 
@@ -112,7 +137,7 @@ int aggregate_dawid_skene_text(const dawid_skene *d, const ratings *r, error *er
     }
     printf("\n%-32s", "rater: right, by true label");
     for (size_t z = 0; z < c; z++)
-        printf(" %10.10s", r->labels.names[d->order[z]]);
+        TRY(print_heading(r->labels.names[d->order[z]], err));
     printf("\n");
     for (size_t k = 0; k < r->raters.n; k++) {
         TRY(print_name(r->raters.names[k], err));
@@ -129,12 +154,14 @@ int aggregate_bradley_terry_text(const bradley_terry *b, const comparisons *c, e
 {
     printf("%-32s %10s %10s\n", "item", "score", "se");
     TRY(print_ranked(c->items.names, b->score, b->se, c->items.n, err));
-    if (b->has_ties || b->no_se || b->reliability)
+    if (b->has_ties || b->no_se || b->reliability || c->n_missing)
         printf("\n");
     if (b->has_ties)
         TRY(print_row("ties (Davidson's nu)", (double[]){b->tie, b->tie_se}, 2, err));
     if (b->no_se)
         printf("no standard errors: %s\n", b->no_se);
+    if (c->n_missing)
+        printf("rows that compare no two items, left out: %zu\n", c->n_missing);
     if (!b->reliability)
         return 0;
     printf("%-32s %10s %10s\n", "rater", "reliable", "se");

@@ -17,15 +17,46 @@ typedef struct wanted {
     size_t at;                 /* found here; SIZE_MAX: absent */
 } wanted;
 
+/* Whether a name of the header is this one, but for blanks around it. */
+static bool is_named(const char *cell, const char *name)
+{
+    static const char blanks[] = " \t";
+    cell += strspn(cell, blanks);
+    size_t n = strlen(name);
+    return strncmp(cell, name, n) == 0 && !cell[n + strspn(cell + n, blanks)];
+}
+
+static size_t find_column(const table *t, const char *name)
+{
+    size_t i = table_find(t, name);
+    for (size_t k = 0; i == t->n && k < t->n; k++)
+        if (is_named(table_cell(t, k), name))
+            return k;
+    return i;
+}
+
+/* Columns that nobody asks for may be called what they like: nothing at all, as the row
+ * numbers that pandas writes, or the same twice. */
+static int check_unique(const table *t, size_t at, error *err)
+{
+    for (size_t i = at + 1; i < t->n; i++)
+        if (strcmp(table_cell(t, i), table_cell(t, at)) == 0)
+            return error_set(err, E_FORMAT,
+                             "%s:%zu: the header names column \"%.60s\" twice", t->path,
+                             t->begun, table_cell(t, at));
+    return 0;
+}
+
 static int find_columns(const table *t, wanted *columns, size_t n, const char *hint,
                         error *err)
 {
-    TRY(table_check_header(t, err));
     for (size_t i = 0; i < n; i++) {
         const char *name = columns[i].given ? columns[i].given : columns[i].usual;
-        columns[i].at = table_find(t, name);
-        if (columns[i].at < t->n)
+        columns[i].at = find_column(t, name);
+        if (columns[i].at < t->n) {
+            TRY(check_unique(t, columns[i].at, err));
             continue;
+        }
         columns[i].at = SIZE_MAX;
         if (columns[i].given || !columns[i].optional)
             return table_missing_column(t, name, columns[i].given ? "" : hint, err);
@@ -100,13 +131,14 @@ static int read_ratings(ratings *out, table *t, const ratings_columns *names,
             return rc;
         if (rc == 0)
             break;
-        TRY(take_cell(t, &columns[0], &item, err));
-        TRY(take_cell(t, &columns[1], &rater, err));
+        /* First of all, since spreadsheets end in rows of nothing but commas. */
         const char *value = table_cell(t, columns[2].at);
         if (!*value) {
             ++*n_missing;
             continue;
         }
+        TRY(take_cell(t, &columns[0], &item, err));
+        TRY(take_cell(t, &columns[1], &rater, err));
         TRY(ratings_add(out, item, rater, value, t->begun, err));
         TRY(check_value(t, &columns[2], out, numbers, err));
     }
@@ -153,6 +185,10 @@ static int read_comparisons(comparisons *out, table *t, const ratings_columns *n
             return rc;
         if (rc == 0)
             break;
+        if (strcmp(table_cell(t, columns[0].at), table_cell(t, columns[1].at)) == 0) {
+            out->n_missing++;
+            continue;
+        }
         TRY(take_cell(t, &columns[0], &winner, err));
         TRY(take_cell(t, &columns[1], &loser, err));
         if (columns[2].at != SIZE_MAX)
@@ -162,6 +198,9 @@ static int read_comparisons(comparisons *out, table *t, const ratings_columns *n
         if (rc < 0)
             return error_prefix(err, "%s:%zu", t->path, t->begun), rc;
     }
+    if (out->n == 0 && out->n_missing)
+        return error_set(err, E_FORMAT, "%s: none of the %zu rows compares two items",
+                         t->path, out->n_missing);
     return out->n ? 0 : no_rows(t, 0, err);
 }
 

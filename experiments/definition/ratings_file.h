@@ -19,7 +19,8 @@ typedef struct ratings_columns {
  * {0} and are left empty on failure. */
 int ratings_load(ratings *out, const char *path, const ratings_columns *columns,
                  bool numbers, size_t *n_missing, error *err);
-/* winner,loser[,rater][,tie]; without raters there is one, named "". */
+/* winner,loser[,rater][,tie]; without raters there is one, named "". A row of an item
+ * with itself says nothing of either: it is counted, and left out. */
 int comparisons_load(comparisons *out, const char *path, const ratings_columns *columns,
                      error *err);
 

@@ -24,9 +24,21 @@ aggregate "$scratch/good.csv" --method alpha --repeated first --resamples 0
 aggregate "$scratch/good.csv" --method alpha --repeated error
 aggregate "$scratch/good.csv" --method alpha --item-column thing
 
+# As pandas and spreadsheets write: a first column without a name, unused ones of one name, rows of
+# nothing but commas, blanks around names and numbers.
+table pandas ',item,rater , value,x,x\r\n0,a,r1, 1,,\r\n1,a,r2,2 ,,\r\n2,b,r1,2,,\r\n3,b,r2,2,,\r\n,,,,,\r\n'
+aggregate "$scratch/pandas.csv" --method alpha --level interval --resamples 0
+# Nothing steers the terminal.
+table steers 'item,rater,value\na\x1b[2Jb,r\x071,\x1b[31mred\na\x1b[2Jb,r2,na\xc3\xafve as long as this\n'
+aggregate "$scratch/steers.csv" --method dawid-skene
+table enormous 'item,rater,value\na,r1,1e300\na,r2,-1e300\nb,r1,1e300\nb,r2,5\n'
+aggregate "$scratch/enormous.csv" --method alpha --level interval
+
 table ties 'winner,loser,rater,tie\na,b,x,\na,b,x,0\nb,a,y,no\nb,c,x,TRUE\nc,b,y,\nb,c,y,\na,c,x,yes\nc,a,x,\n'
 aggregate "$scratch/ties.csv" --method bradley-terry
 aggregate "$scratch/ties.csv" --method bradley-terry --prior off
+table selves 'winner,loser,rater\na,b,x\nb,a,x\na,a,x\n,,\n'
+aggregate "$scratch/selves.csv" --method bradley-terry
 aggregate "$scratch/ties.csv" --method bradley-terry --winner-column loser --loser-column winner
 
 # The names that scripts read.
@@ -71,7 +83,7 @@ bad few mixed 'item,rater,value\na,b,1\na,c,2\n'
 bad lonely mixed 'item,rater,value\na,b,1\nb,b,2\nc,b,3\n'
 bad exact mixed 'item,rater,value\na,x,1\na,y,2\nb,x,3\nb,y,4\n'
 bad same mixed 'item,rater,value\na,x,1\na,y,1\nb,x,1\n'
-bad self bradley-terry 'winner,loser\na,b\na,a\n'
+bad self bradley-terry 'winner,loser\na,a\n,\n'
 bad tie bradley-terry 'winner,loser,tie\na,b,maybe\n'
 bad alltied bradley-terry 'winner,loser,tie\na,b,1\n'
 bad parts bradley-terry 'winner,loser\na,b\nb,a\nc,d\nd,c\n'

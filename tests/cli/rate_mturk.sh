@@ -141,6 +141,19 @@ turk status "$scratch/poor"
 control '{"do": "set", "balance": 1000000}'
 turk post "$scratch/poor" --reward 20
 
+note "no money for what a killed command had asked for: nothing that holds up the pay of others"
+make_run broke 2 1
+turk post "$scratch/broke" --reward 20 --cap 1000 --max-hits 1
+control '{"do": "answer", "n": 1, "newest": true}' done
+turk collect "$scratch/broke"
+control '{"do": "set", "faults": ["before"]}'
+AWS_MAX_ATTEMPTS=1 turk post "$scratch/broke" --reward 20
+control '{"do": "set", "balance": 0}'
+turk approve "$scratch/broke"
+turk status "$scratch/broke"
+control '{"do": "set", "balance": 1000000}'
+turk post "$scratch/broke" --reward 20
+
 note "answers of no use, and a rule that somebody asked for"
 make_run odd 5 2
 turk post "$scratch/odd" --reward 2 --cap 1000 --assignments 1
@@ -174,8 +187,18 @@ run_quietly rate rules "$scratch/late" --closed
 turk collect "$scratch/late"
 turk approve "$scratch/late"
 
+note "one that Amazon will not pay: the others do not wait for it"
+make_run stuck 1 3
+turk post "$scratch/stuck" --reward 2 --cap 100
+control '{"do": "answer", "n": 3, "newest": true}' done
+turk collect "$scratch/stuck"
+control '{"do": "stick", "n": -3}'
+turk approve "$scratch/stuck"
+control '{"do": "stick", "n": 0}'
+turk approve "$scratch/stuck"
+
 note "our own page"
-make_run page 1 4
+make_run page 1 5
 turk post "$scratch/page" --reward 5 --cap 100 --page https://rate.example.org --countries US,GB --min-approved 95 --masters
 "$LAMARCK" rate serve "$scratch/page" --mturk --port 0 >"$scratch/served" 2>&1 &
 page=$!
@@ -185,9 +208,10 @@ control "{\"do\": \"browse\", \"page\": \"$(head -1 "$scratch/served")\", \"site
 kill $page
 turk collect "$scratch/page"
 token=$(sqlite3 "$scratch/page/lamarck.sqlite" "SELECT token FROM crowd_assignment")
-for answer in "{\"token\": \"$token\"}" '{"token": "unknown"}' '{"answer": "0"}'; do # none was on our page
-    control "{\"do\": \"answer\", \"n\": 1, \"newest\": true, \"change\": $answer}" done
+for answer in "{\"token\": \"$token\", \"answer\": \"0\"}" '{"token": "unknown", "answer": "0"}' '{"answer": "0"}'; do
+    control "{\"do\": \"answer\", \"n\": 1, \"newest\": true, \"change\": $answer}" done # none was on our page
 done
+control "{\"do\": \"answer\", \"n\": 1, \"newest\": true, \"worker\": \"AWORKER0\", \"change\": {\"token\": \"$token\"}}" done
 turk collect "$scratch/page"
 sqlite3 "$scratch/page/lamarck.sqlite" "SELECT rating FROM mturk_assignment" >>"$actual"
 
