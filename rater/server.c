@@ -166,7 +166,9 @@ static int open_parts(server *s, error *err)
 static int start_daemon(server *s, error *err)
 {
     const server_options *o = &s->options;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    /* Not epoll: with exactly 128 connections ready, libmicrohttpd 0.9.75 waits for one
+     * more, or for a timeout, before it looks at any. */
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
     if (strchr(o->host, ':'))
         flags |= MHD_USE_IPv6;
     if (o->certificate)

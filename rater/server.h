@@ -1,6 +1,6 @@
 /* The server of a rating page and its API: libmicrohttpd in front of a crowd.
  *
- * Threads: one (epoll) reads and writes all connections, one works on the crowd. The
+ * Threads: one (poll) reads and writes all connections, one works on the crowd. The
  * second takes all requests that wait, answers them in one transaction, and lets the
  * first send the answers once it is durable: so a disk that needs 5 ms to be sure serves
  * hundreds of answers a second, no two connections of ours ever wait for each other's

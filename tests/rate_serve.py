@@ -14,7 +14,7 @@ import threading
 import time
 from urllib.parse import urlencode
 
-from rating_server import KEY, LAMARCK, Server, hidden
+from rating_server import KEY, LAMARCK, Reply, Server, hidden
 
 PLAIN = {"gold_share": 0, "repeat_share": 0, "min_seconds": 0}
 NASTY = "<script>alert(1)</script>\"'><img src=x onerror=y>&amp;'); DROP TABLE crowd_rating;--\x01\x7f\u202e"
@@ -502,6 +502,22 @@ def test_slow_clients_are_dropped(new):
                 dropped.add(i)
         same(s.get("/").status, 200)
     same(dropped, {0, 1, 2})
+
+
+def test_crowds_that_come_at_once(new):
+    """So many requests in one moment are a round number for the poll of some libraries, which then waits for more."""
+    s = new()
+    for n in (64, 128, 256):
+        crowd = [s.connect(timeout=10) for _ in range(n)]
+        for c in crowd:
+            same(s.ask("GET", "/", connection=c).status, 200)
+        s.process.send_signal(signal.SIGSTOP)
+        for c in crowd:
+            c.request("GET", "/")
+        s.process.send_signal(signal.SIGCONT)
+        for c in crowd:
+            same(Reply(c.getresponse()).status, 200)
+            c.close()
 
 
 def test_kill_loses_nothing(new):
