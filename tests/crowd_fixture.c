@@ -1,4 +1,5 @@
 #include "crowd_fixture.h"
+#include "expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,12 +15,6 @@
 
 #include "../rater/crowd_sql.h"
 
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
-
 const char *crowd_path(char path[CROWD_PATH], const char *dir)
 {
     snprintf(path, CROWD_PATH, "%s/lamarck.sqlite", dir);
@@ -34,7 +29,7 @@ crowd *crowd_in(const char *dir)
     crowd_path(path, dir);
     if (access(path, F_OK) != 0)
         fclose(fopen(path, "wxe")); /* an empty file is an empty database */
-    ok(crowd_open(&c, path, &err), &err);
+    must(crowd_open(&c, path, &err), &err);
     return c;
 }
 
@@ -52,13 +47,13 @@ void put_question(crowd *c, question_kind kind, char id[SHA256_HEX])
                         .instructions = how,
                         .labels = labels,
                         .n_labels = kind == QUESTION_SCALE ? 7 : 0};
-    ok(crowd_put_question(c, &q, id, &err), &err);
+    must(crowd_put_question(c, &q, id, &err), &err);
 }
 
 void put_output(crowd *c, const char *context, const char *output, char id[SHA256_HEX])
 {
     error err = {0};
-    ok(crowd_put_output(c, context, output, id, &err), &err);
+    must(crowd_put_output(c, context, output, id, &err), &err);
 }
 
 static void put(crowd *c, const char *asked, question_kind kind, size_t i, size_t wanted,
@@ -81,7 +76,7 @@ static void put(crowd *c, const char *asked, question_kind kind, size_t i, size_
                             .wanted = wanted,
                             .gold = gold ? right : NULL,
                             .practice = gold};
-    ok(crowd_put_task(c, &r, id, &err), &err);
+    must(crowd_put_task(c, &r, id, &err), &err);
 }
 
 void put_task(crowd *c, const char *asked, question_kind kind, size_t i, size_t wanted,
@@ -106,14 +101,14 @@ quality_rules plain_rules(void)
 void set_rules(crowd *c, const quality_rules *r)
 {
     error err = {0};
-    ok(crowd_set_rules(c, r, &err), &err);
+    must(crowd_set_rules(c, r, &err), &err);
 }
 
 int64_t rater_named(crowd *c, const char *name)
 {
     int64_t id = 0;
     error err = {0};
-    ok(crowd_rater(c, RATER_INVITED, name, 1000, &id, &err), &err);
+    must(crowd_rater(c, RATER_INVITED, name, 1000, &id, &err), &err);
     return id;
 }
 
@@ -122,7 +117,7 @@ assignment assign(crowd *c, int64_t rater, int64_t now)
     assignment a = {0};
     error err = {0};
     int rc = crowd_assign(c, rater, now, &a, &err);
-    ok(rc, &err);
+    must(rc, &err);
     assert_int_equal(rc, ASSIGN_GIVEN);
     return a;
 }
@@ -132,7 +127,7 @@ void assert_assign(crowd *c, int64_t rater, int64_t now, assign_result expected)
     assignment a = {0};
     error err = {0};
     int rc = crowd_assign(c, rater, now, &a, &err);
-    ok(rc, &err);
+    must(rc, &err);
     assert_int_equal(rc, expected);
     if (rc == ASSIGN_GIVEN)
         assignment_free(&a);
@@ -144,7 +139,7 @@ int submit(crowd *c, const char *token, int answer, int64_t now)
     const submission s = {
         .token = token, .answer = answer, .seconds = 5, .source = "page"};
     int rc = crowd_submit(c, &s, now, &err);
-    ok(rc, &err);
+    must(rc, &err);
     return rc;
 }
 
@@ -161,7 +156,7 @@ crowd_counts counts_of(crowd *c)
 {
     crowd_counts n = {0};
     error err = {0};
-    ok(crowd_count(c, &n, &err), &err);
+    must(crowd_count(c, &n, &err), &err);
     return n;
 }
 

@@ -1,4 +1,5 @@
 #include "crowd_throng.h"
+#include "expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,12 +10,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
 
 static size_t below(throng *t, size_t n)
 {
@@ -68,14 +63,14 @@ void throng_happen(throng *t)
     t->now += (int64_t)below(t, 20);
     switch (below(t, 16)) {
     case 0:
-        ok(crowd_leave(t->c, rater, &err), &err);
+        must(crowd_leave(t->c, rater, &err), &err);
         break;
     case 1:
         if (crowd_undo(t->c, rater, t->now, &a, &err) == 1)
             assignment_free(&a);
         break;
     case 2:
-        ok(crowd_close_task(t->c, t->tasks[task], &err), &err);
+        must(crowd_close_task(t->c, t->tasks[task], &err), &err);
         break;
     case 3:
         if (task >= N_GOLD)
@@ -86,7 +81,7 @@ void throng_happen(throng *t)
             change_rules(t);
         break;
     case 5:
-        ok(crowd_set_open(t->c, below(t, 4) > 0, &err), &err);
+        must(crowd_set_open(t->c, below(t, 4) > 0, &err), &err);
         break;
     case 6:
         keep(t, crowd_assign_task(t->c, rater, t->tasks[task], t->now, &a, &err), &a);

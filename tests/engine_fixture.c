@@ -16,12 +16,6 @@ const char *const tiny_models[] = {
 };
 const size_t n_tiny_models = sizeof(tiny_models) / sizeof(*tiny_models);
 
-void must(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
-
 int32_t *json_ids(const json_t *array, size_t *n)
 {
     *n = json_array_size(array);

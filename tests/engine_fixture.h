@@ -4,6 +4,7 @@
 #define LAMARCK_TESTS_ENGINE_FIXTURE_H
 
 #include "../model/model.h"
+#include "expect.h"
 
 #include <jansson.h>
 
@@ -31,8 +32,5 @@ double must_score(session *s, const row *r);
 
 /* The ids in a JSON array; new. */
 int32_t *json_ids(const json_t *array, size_t *n);
-
-/* Fails the test with the message when rc < 0. */
-void must(int rc, const error *err);
 
 #endif

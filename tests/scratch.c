@@ -39,6 +39,18 @@ void scratch_remove(char *path)
     free(path);
 }
 
+int scratch_setup(void **state)
+{
+    *state = scratch_new();
+    return *state ? 0 : -1;
+}
+
+int scratch_teardown(void **state)
+{
+    scratch_remove(*state);
+    return 0;
+}
+
 FILE *scratch_create(const char *dir, const char *name)
 {
     char *path = NULL;

@@ -7,6 +7,9 @@
 /* New path, free through scratch_remove, which also deletes the folder and all in it. */
 char *scratch_new(void);
 void scratch_remove(char *path);
+/* The same around a test of cmocka, with the path as its state. */
+int scratch_setup(void **state);
+int scratch_teardown(void **state);
 /* dir/name, new and open for writing; the running test fails where it cannot be. */
 FILE *scratch_create(const char *dir, const char *name);
 

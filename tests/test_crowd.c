@@ -13,31 +13,8 @@
 #include <string.h>
 
 #include "crowd_fixture.h"
+#include "expect.h"
 #include "scratch.h"
-
-static int setup(void **state)
-{
-    *state = scratch_new();
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    scratch_remove(*state);
-    return 0;
-}
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
-
-static void assert_mentions(const error *err, const char *part)
-{
-    if (!strstr(err->text, part))
-        fail_msg("\"%s\" does not mention \"%s\"", err->text, part);
-}
 
 /* A crowd with n compare tasks under plain rules; id of the last. */
 static crowd *compare_crowd(const char *dir, size_t n, size_t wanted,
@@ -96,7 +73,7 @@ static void test_a_task_put_again_wants_the_larger_and_is_open(void **state)
     crowd *c = crowd_in(*state);
     put_question(c, QUESTION_COMPARE, asked);
     put_task(c, asked, QUESTION_COMPARE, 1, 3, t1);
-    ok(crowd_close_task(c, t1, &err), &err);
+    must(crowd_close_task(c, t1, &err), &err);
     assert_int_equal(counts_of(c).open_tasks, 0);
     assert_int_equal(counts_of(c).wanted, 0);
     put_task(c, asked, QUESTION_COMPARE, 1, 2, t2);
@@ -107,7 +84,7 @@ static void test_a_task_put_again_wants_the_larger_and_is_open(void **state)
     assert_int_equal(n.wanted, 3);
     put_task(c, asked, QUESTION_COMPARE, 1, 5, t2);
     assert_int_equal(counts_of(c).wanted, 5);
-    ok(crowd_close_task(c, NULL, &err), &err);
+    must(crowd_close_task(c, NULL, &err), &err);
     assert_int_equal(counts_of(c).open_tasks, 0);
     assert_counters_hold(c);
     assert_int_equal(crowd_close_task(c, "none", &err), E_ARGUMENT);
@@ -232,9 +209,9 @@ static void test_who_leaves_gives_the_place_back(void **state)
     crowd *c = compare_crowd(*state, 1, 1, task);
     int64_t ada = rater_named(c, "ada"), bob = rater_named(c, "bob");
     assignment a = assign(c, ada, 2000);
-    ok(crowd_leave(c, ada, &err), &err);
+    must(crowd_leave(c, ada, &err), &err);
     assignment b = assign(c, bob, 2001);
-    ok(crowd_leave(c, bob, &err), &err);
+    must(crowd_leave(c, bob, &err), &err);
     assignment again = assign(c, ada, 2002); /* the same one: no second rating of ada */
     assert_string_equal(again.token, a.token);
     assert_counters_hold(c);
@@ -254,7 +231,7 @@ static void test_the_highest_priority_is_asked_first(void **state)
     put_output(c, "urgent", "a", a);
     put_output(c, "urgent", "b", b);
     const task_request r = {asked, (const char *[]){b, a}, 1, 7.5, NULL, false};
-    ok(crowd_put_task(c, &r, urgent, &err), &err);
+    must(crowd_put_task(c, &r, urgent, &err), &err);
     assignment x = assign(c, rater_named(c, "ada"), 2000);
     assert_string_equal(x.task, urgent);
     assignment_free(&x);
@@ -268,7 +245,7 @@ static void test_sides_are_random(void **state)
     size_t first = 0;
     crowd *c = compare_crowd(*state, 200, 1, task);
     int64_t ada = rater_named(c, "ada");
-    ok(crowd_begin(c, &err), &err);
+    must(crowd_begin(c, &err), &err);
     for (size_t i = 0; i < 200; i++) {
         char output[60];
         assignment a = assign(c, ada, 2000);
@@ -277,7 +254,7 @@ static void test_sides_are_random(void **state)
         submit(c, a.token, 0, 2005);
         assignment_free(&a);
     }
-    ok(crowd_commit(c, &err), &err);
+    must(crowd_commit(c, &err), &err);
     /* 100 +- 5.5 standard deviations of 7.07: fails once in 26 million runs */
     assert_in_range(first, 61, 139);
     crowd_close(c);
@@ -323,7 +300,7 @@ static void test_limit_and_closing_are_told_apart(void **state)
     assert_assign(c, ada, 2002, ASSIGN_LIMIT);
     int64_t bob = rater_named(c, "bob");
     assignment b = assign(c, bob, 2003);
-    ok(crowd_set_open(c, false, &err), &err);
+    must(crowd_set_open(c, false, &err), &err);
     assert_false(counts_of(c).open);
     assert_assign(c, bob, 2004, ASSIGN_CLOSED);
     assert_int_equal(submit(c, b.token, 1, 2005), SUBMIT_LATE);
@@ -335,7 +312,7 @@ static void test_limit_and_closing_are_told_apart(void **state)
     assert_false(past.answered);
     assert_int_equal(submit(c, past.token, 1, 2005), SUBMIT_LATE);
     assignment_free(&past);
-    ok(crowd_set_open(c, true, &err), &err);
+    must(crowd_set_open(c, true, &err), &err);
     assignment_free(&b);
     b = assign(c, bob, 2006);
     assignment_free(&b);
@@ -353,7 +330,7 @@ static int submit_key(crowd *c, const char *token, int answer, const char *key)
                           .source = "api",
                           .key = key};
     int rc = crowd_submit(c, &s, 3000, &err);
-    ok(rc, &err);
+    must(rc, &err);
     return rc;
 }
 
@@ -415,7 +392,7 @@ static void test_answers_out_of_range_are_refused(void **state)
         }
         assert_int_equal(submit(c, a.token, good[kind], 2001), SUBMIT_RECORDED);
         assignment_free(&a);
-        ok(crowd_assignment(c, a.token, &a, &err), &err);
+        must(crowd_assignment(c, a.token, &a, &err), &err);
     }
     assert_int_equal(counts_of(c).ratings, N_QUESTION_KINDS);
     crowd_close(c);
@@ -455,7 +432,7 @@ static void test_an_answer_names_the_output_that_was_shown(void **state)
         snprintf(output, sizeof output, "%zu.2", i);
         submit(c, a.token, place_of(&a, output), 2005);
         put_output(c, a.context, output, wanted);
-        ok(crowd_each_rating(c, (int64_t)i, look, &s, &err), &err);
+        must(crowd_each_rating(c, (int64_t)i, look, &s, &err), &err);
         assert_int_equal(s.n, 1);
         assert_string_equal(s.chosen, wanted);
         assert_true(s.last.counts);
@@ -563,8 +540,8 @@ static void test_invitations_are_kept_as_hashes_only(void **state)
     crowd *c = crowd_in(*state);
     int64_t ada = rater_named(c, "ada");
     assert_int_equal(rater_named(c, "ada"), ada);
-    ok(crowd_invite(c, ada, token, &err), &err);
-    ok(crowd_invite(c, ada, second, &err), &err);
+    must(crowd_invite(c, ada, token, &err), &err);
+    must(crowd_invite(c, ada, second, &err), &err);
     assert_int_equal(strlen(token), RATER_TOKEN - 1);
     assert_int_equal(strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                    "0123456789-_"),
@@ -578,14 +555,14 @@ static void test_invitations_are_kept_as_hashes_only(void **state)
     assert_int_equal(crowd_rater_by_token(c, "", &id, &err), 0);
     assert_int_equal(crowd_invite(c, 77, token, &err), E_ARGUMENT);
     crowd_close(c);
-    ok(file_read(crowd_path(file, *state), 1 << 24, &bytes, &n, &err), &err);
+    must(file_read(crowd_path(file, *state), 1 << 24, &bytes, &n, &err), &err);
     assert_null(memmem(bytes, n, second, strlen(second)));
     free(bytes);
 }
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         T(test_content_is_put_once_and_comes_back),
         T(test_a_task_put_again_wants_the_larger_and_is_open),

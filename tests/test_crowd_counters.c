@@ -14,25 +14,8 @@
 #include "../rater/crowd_sql.h"
 #include "crowd_fixture.h"
 #include "crowd_throng.h"
+#include "expect.h"
 #include "scratch.h"
-
-static int setup(void **state)
-{
-    *state = scratch_new();
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    scratch_remove(*state);
-    return 0;
-}
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
 
 static void test_counters_are_what_a_recount_gives(void **state)
 {
@@ -84,8 +67,9 @@ static void test_nobody_counts_twice_for_a_task(void **state)
 static bool may_walk(size_t id)
 {
     return id == CROWD_RATER_LIST || id == CROWD_COUNT_RATERS ||
-           id == CROWD_LIMIT_REACHED || id == CROWD_REFRESH_FAST || id == CROWD_TASKS_CLOSE ||
-           id == CROWD_COUNT_TASKS || id == CROWD_STATE_GET || id == CROWD_OPEN_PUT;
+           id == CROWD_LIMIT_REACHED || id == CROWD_REFRESH_FAST ||
+           id == CROWD_TASKS_CLOSE || id == CROWD_COUNT_TASKS || id == CROWD_STATE_GET ||
+           id == CROWD_OPEN_PUT;
 }
 
 /* What SQLite says of it: a scan of a table, or a sort of rows. */
@@ -174,15 +158,15 @@ static void test_what_is_about_an_output_is_found(void **state)
         assert_int_equal(n, 2);
         for (int i = 0; i < n; i++) {
             seen all = {.output = outputs[i]}, of = {0};
-            ok(crowd_each_rating(t.c, 0, see_rating, &all, &err), &err);
-            ok(crowd_each_rating_of(t.c, outputs[i], see_rating, &of, &err), &err);
+            must(crowd_each_rating(t.c, 0, see_rating, &all, &err), &err);
+            must(crowd_each_rating_of(t.c, outputs[i], see_rating, &of, &err), &err);
             assert_int_equal(of.n, all.n);
             assert_true(of.sum == all.sum);
             found += of.n;
             all = (seen){.output = outputs[i]};
             of = (seen){0};
-            ok(crowd_each_task(t.c, 0, see_task, &all, &err), &err);
-            ok(crowd_each_task_of(t.c, outputs[i], see_task, &of, &err), &err);
+            must(crowd_each_task(t.c, 0, see_task, &all, &err), &err);
+            must(crowd_each_task_of(t.c, outputs[i], see_task, &of, &err), &err);
             assert_true(of.n == all.n && of.n > 0 && of.sum == all.sum);
         }
     }
@@ -222,7 +206,7 @@ static void test_a_round_costs_the_same_in_a_large_store(void **state)
     int64_t first = rater_named(c, "first"), other = rater_named(c, "other");
     work_of_a_round(c, first);
     int64_t small = work_of_a_round(c, first);
-    ok(crowd_begin(c, &err), &err);
+    must(crowd_begin(c, &err), &err);
     for (size_t i = 2; i < 3000; i++)
         put_task(c, asked, QUESTION_ACCEPT, i, 1, task);
     for (size_t i = 2; i < 2500; i++) {
@@ -230,7 +214,7 @@ static void test_a_round_costs_the_same_in_a_large_store(void **state)
         submit(c, a.token, 1, 2001);
         assignment_free(&a);
     }
-    ok(crowd_commit(c, &err), &err);
+    must(crowd_commit(c, &err), &err);
     int64_t large = work_of_a_round(c, rater_named(c, "late"));
     if (large > 2 * small)
         fail_msg("%lld steps with 2,500 ratings, %lld with one", (long long)large,
@@ -264,7 +248,7 @@ static void test_a_reload_writes_nothing_for_half_of_the_lease(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         T(test_counters_are_what_a_recount_gives),
         T(test_nobody_counts_twice_for_a_task),

@@ -17,25 +17,8 @@
 #include "../rater/crowd_ratings.h"
 #include "../rater/crowd_sql.h"
 #include "crowd_throng.h"
+#include "expect.h"
 #include "scratch.h"
-
-static int setup(void **state)
-{
-    *state = scratch_new();
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    scratch_remove(*state);
-    return 0;
-}
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
 
 static FILE *stream_of(const char *bytes, size_t n)
 {
@@ -53,7 +36,7 @@ static int import(crowd *c, const char *bytes, size_t n, bool tasks,
     const char *const *known = tasks ? crowd_task_columns : crowd_rating_columns;
     crowd_rows rows;
     int rc = crowd_rows_begin(&rows, stream_of(bytes, n), "F", known, err);
-    ok(crowd_begin(c, NULL), err);
+    must(crowd_begin(c, NULL), err);
     if (rc == 0)
         rc = tasks ? crowd_import_tasks(c, &rows, counts, err)
                    : crowd_import_ratings(c, &rows, 5000, counts, err);
@@ -61,7 +44,7 @@ static int import(crowd *c, const char *bytes, size_t n, bool tasks,
     if (rc < 0)
         crowd_rollback(c);
     else
-        ok(crowd_commit(c, err), err);
+        must(crowd_commit(c, err), err);
     return rc;
 }
 
@@ -103,8 +86,8 @@ static void assert_same_raters(crowd *a, crowd *b)
     rater_quality *x, *y;
     size_t nx, ny;
     error err = {0};
-    ok(crowd_raters(a, &x, &nx, &err), &err);
-    ok(crowd_raters(b, &y, &ny, &err), &err);
+    must(crowd_raters(a, &x, &nx, &err), &err);
+    must(crowd_raters(b, &y, &ny, &err), &err);
     for (size_t i = 0; i < nx; i++) {
         const rater_quality *r = find_rater(y, ny, &x[i]);
         if (!r) { /* who has answered nothing is not in a file of ratings */
@@ -128,8 +111,8 @@ static void assert_same_comparisons(crowd *a, crowd *b)
 {
     comparisons x = {0}, y = {0};
     error err = {0};
-    ok(crowd_comparisons(a, &(crowd_choice){.question = NULL}, &x, &err), &err);
-    ok(crowd_comparisons(b, &(crowd_choice){.question = NULL}, &y, &err), &err);
+    must(crowd_comparisons(a, &(crowd_choice){.question = NULL}, &x, &err), &err);
+    must(crowd_comparisons(b, &(crowd_choice){.question = NULL}, &y, &err), &err);
     assert_int_equal(x.n, y.n);
     for (size_t i = 0; i < x.n; i++) {
         assert_string_equal(x.items.names[x.list[i].winner],
@@ -149,12 +132,13 @@ static void copy_crowd(crowd *from, crowd *to, bool csv)
     text tasks = {0}, ratings_file = {0};
     import_counts n;
     error err = {0};
-    ok(crowd_export_tasks(from, csv, &tasks, &err), &err);
-    ok(crowd_export_ratings(from, csv, &ratings_file, &err), &err);
+    must(crowd_export_tasks(from, csv, &tasks, &err), &err);
+    must(crowd_export_ratings(from, csv, &ratings_file, &err), &err);
     for (size_t again = 0; again < 2; again++) {
-        ok(import(to, text_string(&tasks), tasks.n, true, &n, &err), &err);
+        must(import(to, text_string(&tasks), tasks.n, true, &n, &err), &err);
         assert_int_equal(n.known, again ? n.rows : 0);
-        ok(import(to, text_string(&ratings_file), ratings_file.n, false, &n, &err), &err);
+        must(import(to, text_string(&ratings_file), ratings_file.n, false, &n, &err),
+             &err);
         assert_int_equal(n.known, again ? n.rows : 0);
     }
     text_free(&tasks);
@@ -175,7 +159,7 @@ static void test_a_crowd_comes_through_a_file_as_it_was(void **state)
         for (size_t i = 0; i < 400; i++)
             throng_happen(&t);
         crowd *other = crowd_in(there);
-        ok(crowd_rules(t.c, &rules, &err), &err);
+        must(crowd_rules(t.c, &rules, &err), &err);
         set_rules(other, &rules);
         copy_crowd(t.c, other, seed % 2);
         assert_same_counts(t.c, other);
@@ -219,15 +203,15 @@ static void put_hostile(crowd *c)
         assignment a = {0};
         char *labels[] = {same, same};
         const question q = {QUESTION_SCALE, false, same, same, labels, 2};
-        ok(crowd_put_question(c, &q, asked, &err), &err);
+        must(crowd_put_question(c, &q, asked, &err), &err);
         put_output(c, hostile[i], hostile[i], ids[0]);
         const task_request r = {asked, (const char *[]){ids[0]}, 1, 0.1, NULL, false};
-        ok(crowd_put_task(c, &r, task, &err), &err);
+        must(crowd_put_task(c, &r, task, &err), &err);
         assert_int_equal(
             crowd_assign_task(c, rater_named(c, hostile[i]), task, 2000, &a, &err),
             ASSIGN_GIVEN);
         const submission s = {a.token, 2, 1.0 / 3, hostile[i], hostile[i], hostile[i]};
-        ok(crowd_submit(c, &s, 2001, &err), &err);
+        must(crowd_submit(c, &s, 2001, &err), &err);
         assignment_free(&a);
     }
 }
@@ -242,10 +226,10 @@ static void test_hostile_texts_come_through_both_formats(void **state)
         crowd *other = crowd_in(there);
         text x[2] = {{0}, {0}}, y[2] = {{0}, {0}};
         copy_crowd(c, other, csv);
-        ok(crowd_export_tasks(c, false, &x[0], &err), &err);
-        ok(crowd_export_ratings(c, false, &x[1], &err), &err);
-        ok(crowd_export_tasks(other, false, &y[0], &err), &err);
-        ok(crowd_export_ratings(other, false, &y[1], &err), &err);
+        must(crowd_export_tasks(c, false, &x[0], &err), &err);
+        must(crowd_export_ratings(c, false, &x[1], &err), &err);
+        must(crowd_export_tasks(other, false, &y[0], &err), &err);
+        must(crowd_export_ratings(other, false, &y[1], &err), &err);
         for (size_t i = 0; i < 2; i++) {
             assert_string_equal(x[i].s, y[i].s);
             text_free(&x[i]);
@@ -264,8 +248,8 @@ static void test_no_cell_of_a_table_is_a_formula(void **state)
     text out = {0};
     crowd *c = crowd_in(*state);
     put_hostile(c);
-    ok(crowd_export_tasks(c, true, &out, &err), &err);
-    ok(crowd_export_ratings(c, true, &out, &err), &err);
+    must(crowd_export_tasks(c, true, &out, &err), &err);
+    must(crowd_export_ratings(c, true, &out, &err), &err);
     for (size_t i = 1; i < out.n; i++)
         if (out.s[i - 1] == '"' && (i < 2 || strchr(",\n", out.s[i - 2])))
             assert_null(out.s[i] ? strchr("=+-@", out.s[i]) : NULL);
@@ -348,7 +332,7 @@ static void test_one_bad_line_of_ratings_imports_nothing(void **state)
     error err = {0};
     char task[SHA256_HEX] = "";
     crowd *c = crowd_in(*state);
-    ok(import_text(c, task_row, true, &err), &err);
+    must(import_text(c, task_row, true, &err), &err);
     sqlite3_stmt *q = NULL;
     sqlite3_prepare_v2(c->file.db, "SELECT id FROM crowd_task", -1, &q, NULL);
     assert_int_equal(sqlite3_step(q), SQLITE_ROW);
@@ -359,9 +343,9 @@ static void test_one_bad_line_of_ratings_imports_nothing(void **state)
         text t = {0};
         for (const char *p = bad_ratings[i].bytes; *p; p++)
             if (p[0] == '%' && p[1] == 's')
-                ok(text_add_string(&t, task, &err), &err), p++;
+                must(text_add_string(&t, task, &err), &err), p++;
             else
-                ok(text_add(&t, p, 1, &err), &err);
+                must(text_add(&t, p, 1, &err), &err);
         bytes = t.s;
         err = (error){0};
         assert_true(import_text(c, bytes, false, &err) < 0);
@@ -398,8 +382,8 @@ static void test_an_answer_may_be_an_output(void **state)
     put_task(c, asked, QUESTION_COMPARE, 1, 1, task);
     put_output(c, "context 1", "1.1", a);
     snprintf(file, sizeof file, "remark,answer,task,rater\nx,%s,%s,ada\n", a, task);
-    ok(import_text(c, file, false, &err), &err);
-    ok(crowd_comparisons(c, &(crowd_choice){.question = asked}, &list, &err), &err);
+    must(import_text(c, file, false, &err), &err);
+    must(crowd_comparisons(c, &(crowd_choice){.question = asked}, &list, &err), &err);
     assert_int_equal(list.n, 1);
     assert_string_equal(list.items.names[list.list[0].winner], a);
     assert_string_equal(list.raters.names[0], "api:ada");
@@ -409,7 +393,7 @@ static void test_an_answer_may_be_an_output(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         T(test_a_crowd_comes_through_a_file_as_it_was),
         T(test_hostile_texts_come_through_both_formats),

@@ -20,31 +20,8 @@
 #include "../experiments/store/store.h"
 #include "../rater/crowd_sql.h"
 #include "crowd_fixture.h"
+#include "expect.h"
 #include "scratch.h"
-
-static int setup(void **state)
-{
-    *state = scratch_new();
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    scratch_remove(*state);
-    return 0;
-}
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
-
-static void assert_mentions(const error *err, const char *part)
-{
-    if (!strstr(err->text, part))
-        fail_msg("\"%s\" does not mention \"%s\"", err->text, part);
-}
 
 static void prepare(const char *dir, size_t n, size_t wanted)
 {
@@ -53,11 +30,11 @@ static void prepare(const char *dir, size_t n, size_t wanted)
     crowd *c = crowd_in(dir);
     const quality_rules r = plain_rules();
     set_rules(c, &r);
-    ok(crowd_begin(c, &err), &err);
+    must(crowd_begin(c, &err), &err);
     put_question(c, QUESTION_COMPARE, asked);
     for (size_t i = 0; i < n; i++)
         put_task(c, asked, QUESTION_COMPARE, i, wanted, task);
-    ok(crowd_commit(c, &err), &err);
+    must(crowd_commit(c, &err), &err);
     crowd_close(c);
 }
 
@@ -159,7 +136,7 @@ static void test_one_answer_sent_by_many_at_once_is_one_rating(void **state)
     assignment a = assign(c, rater_named(c, "ada"), 2000);
     crowd_close(c);
     snprintf(file, sizeof file, "%s/token", (char *)*state);
-    ok(file_write(file, a.token, strlen(a.token), &err), &err);
+    must(file_write(file, a.token, strlen(a.token), &err), &err);
     for (size_t i = 0; i < PROCESSES; i++)
         children[i] = child_of(send_same, *state, i);
     for (size_t i = 0; i < PROCESSES; i++) {
@@ -281,7 +258,7 @@ static void test_a_full_disk_loses_nothing_and_goes_on_after_room_is_made(void *
     prepare(*state, 500, 1);
     crowd *c = crowd_in(*state);
     int64_t rater = rater_named(c, "ada"), pages = 0;
-    ok(sql_read_number(&c->file, "PRAGMA page_count", &pages, &err), &err);
+    must(sql_read_number(&c->file, "PRAGMA page_count", &pages, &err), &err);
     char limit[60];
     snprintf(limit, sizeof limit, "PRAGMA max_page_count = %lld", (long long)pages + 20);
     sqlite3_exec(c->file.db, limit, NULL, NULL, NULL);
@@ -340,15 +317,15 @@ static void test_a_failed_call_undoes_only_itself(void **state)
     char asked[SHA256_HEX], task[SHA256_HEX];
     error err = {0};
     crowd *c = crowd_in(*state);
-    ok(crowd_begin(c, &err), &err);
+    must(crowd_begin(c, &err), &err);
     put_question(c, QUESTION_ACCEPT, asked);
     put_task(c, asked, QUESTION_ACCEPT, 1, 1, task);
     const task_request bad = {asked, (const char *[]){"none"}, 1, 0, NULL, false};
     assert_int_equal(crowd_put_task(c, &bad, task, &err), E_ARGUMENT);
     put_task(c, asked, QUESTION_ACCEPT, 2, 1, task);
-    ok(crowd_commit(c, &err), &err);
+    must(crowd_commit(c, &err), &err);
     assert_int_equal(counts_of(c).tasks, 2);
-    ok(crowd_begin(c, &err), &err);
+    must(crowd_begin(c, &err), &err);
     put_task(c, asked, QUESTION_ACCEPT, 3, 1, task);
     crowd_rollback(c);
     assert_int_equal(counts_of(c).tasks, 2);
@@ -385,8 +362,8 @@ static void test_files_that_are_no_crowd_are_refused(void **state)
     write_database(*state, "CREATE TABLE diary (day)");
     assert_int_equal(open_code(*state, &err), E_FORMAT);
     assert_mentions(&err, "not one that Lamarck made");
-    ok(file_write(crowd_path(path, *state), "this is no database at all", 26, &err),
-       &err);
+    must(file_write(crowd_path(path, *state), "this is no database at all", 26, &err),
+         &err);
     assert_int_equal(open_code(*state, &err), E_FORMAT);
 }
 
@@ -409,20 +386,20 @@ static void test_a_run_and_a_crowd_share_a_file(void **state)
     error err = {0};
     /* A crowd first, then a run in the same file; then the other way round. */
     crowd_close(crowd_in(*state));
-    ok(store_open(&s, *state, true, &err), &err);
-    ok(store_run_begin(s, "names", 1, "{}", "hash", "cpu", &run, &err), &err);
-    ok(crowd_open(&c, crowd_path(path, *state), &err), &err);
+    must(store_open(&s, *state, true, &err), &err);
+    must(store_run_begin(s, "names", 1, "{}", "hash", "cpu", &run, &err), &err);
+    must(crowd_open(&c, crowd_path(path, *state), &err), &err);
     put_question(c, QUESTION_COMPARE, asked);
     put_task(c, asked, QUESTION_COMPARE, 1, 1, task);
-    ok(store_memo_put(s, "key", "value", 5, &err), &err);
+    must(store_memo_put(s, "key", "value", 5, &err), &err);
     assert_int_equal(counts_of(c).tasks, 1);
     crowd_close(c);
     store_close(s);
     char *other = scratch_new();
-    ok(store_open(&s, other, true, &err), &err);
+    must(store_open(&s, other, true, &err), &err);
     store_close(s);
     crowd_close(crowd_in(other));
-    ok(store_open(&s, other, false, &err), &err);
+    must(store_open(&s, other, false, &err), &err);
     store_close(s);
     scratch_remove(other);
 }
@@ -498,7 +475,7 @@ static void test_bytes_that_are_no_text_are_mended_or_refused(void **state)
     const submission s = {
         .token = a.token, .seconds = 2, .source = "page", .comment = long_name};
     assert_int_equal(crowd_submit(c, &s, 2001, &err), SUBMIT_RECORDED);
-    ok(crowd_each_rating(c, 0, read_comment, &comment, &err), &err);
+    must(crowd_each_rating(c, 0, read_comment, &comment, &err), &err);
     assert_int_equal(strlen(comment), 1998);
     assert_int_equal(utf8_check(comment, 1998), 1998);
     const submission keyed = {
@@ -532,7 +509,7 @@ static void test_large_texts_are_kept_up_to_the_limit(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         T(test_processes_at_once_fill_each_place_once),
         T(test_one_answer_sent_by_many_at_once_is_one_rating),

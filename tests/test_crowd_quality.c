@@ -14,25 +14,8 @@
 
 #include "../rater/crowd_sql.h"
 #include "crowd_fixture.h"
+#include "expect.h"
 #include "scratch.h"
-
-static int setup(void **state)
-{
-    *state = scratch_new();
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    scratch_remove(*state);
-    return 0;
-}
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
 
 /* A crowd of one kind with n tasks and n_gold gold tasks, under plain rules. */
 static crowd *mixed_crowd(const char *dir, question_kind kind, size_t n, size_t wanted,
@@ -43,13 +26,13 @@ static crowd *mixed_crowd(const char *dir, question_kind kind, size_t n, size_t 
     crowd *c = crowd_in(dir);
     const quality_rules r = plain_rules();
     set_rules(c, &r);
-    ok(crowd_begin(c, &err), &err);
+    must(crowd_begin(c, &err), &err);
     put_question(c, kind, asked);
     for (size_t i = 0; i < n; i++)
         put_task(c, asked, kind, i, wanted, task);
     for (size_t i = 0; i < n_gold; i++)
         put_gold(c, asked, kind, 1000 + i, task);
-    ok(crowd_commit(c, &err), &err);
+    must(crowd_commit(c, &err), &err);
     return c;
 }
 
@@ -58,7 +41,7 @@ static rater_quality quality_of(crowd *c, int64_t rater)
     rater_quality *all, found = {0};
     size_t n;
     error err = {0};
-    ok(crowd_raters(c, &all, &n, &err), &err);
+    must(crowd_raters(c, &all, &n, &err), &err);
     for (size_t i = 0; i < n; i++)
         if (all[i].rater == rater)
             found = all[i];
@@ -88,7 +71,7 @@ static walk walk_of(crowd *c)
 {
     walk w = {0};
     error err = {0};
-    ok(crowd_each_rating(c, 0, tally, &w, &err), &err);
+    must(crowd_each_rating(c, 0, tally, &w, &err), &err);
     return w;
 }
 
@@ -102,14 +85,14 @@ static bool is_gold(const assignment *a)
 static void answer_many(crowd *c, int64_t rater, size_t n, bool right)
 {
     error err = {0};
-    ok(crowd_begin(c, &err), &err);
+    must(crowd_begin(c, &err), &err);
     for (size_t i = 0; i < n; i++) {
         assignment a = assign(c, rater, 2000);
         int zero = strstr(a.shown[0], ".0") ? 0 : 1;
         submit(c, a.token, is_gold(&a) && !right ? 1 - zero : zero, 2010);
         assignment_free(&a);
     }
-    ok(crowd_commit(c, &err), &err);
+    must(crowd_commit(c, &err), &err);
 }
 
 static void test_gold_and_repeats_come_by_their_shares(void **state)
@@ -167,7 +150,7 @@ static void fill_limit(crowd *c, double gold_share)
     set_rules(c, &r);
     int64_t ada = rater_named(c, "ada"), bob = rater_named(c, "bob"),
             eve = rater_named(c, "eve");
-    ok(crowd_set_limit(c, 3, &err), &err);
+    must(crowd_set_limit(c, 3, &err), &err);
     answer_many(c, ada, 2, true);
     assignment a = assign(c, bob, 2000), again = assign(c, bob, 2001);
     assert_int_equal(is_gold(&a), gold_share > 0);
@@ -179,12 +162,12 @@ static void fill_limit(crowd *c, double gold_share)
     assert_assign(c, ada, 2103, ASSIGN_NOTHING);
     submit(c, a.token, 0, 2104); /* nobody asked for it any more, but it is kept */
     assert_int_equal(counts_of(c).ratings, 4);
-    ok(crowd_set_limit(c, 4, &err), &err);
+    must(crowd_set_limit(c, 4, &err), &err);
     assert_assign(c, ada, 2105, ASSIGN_NOTHING);
-    ok(crowd_set_limit(c, 5, &err), &err);
+    must(crowd_set_limit(c, 5, &err), &err);
     assert_assign(c, ada, 2106, ASSIGN_GIVEN);
     assert_assign(c, eve, 2107, ASSIGN_NOTHING);
-    ok(crowd_set_limit(c, 0, &err), &err);
+    must(crowd_set_limit(c, 0, &err), &err);
     assert_assign(c, eve, 2108, ASSIGN_GIVEN);
     assignment_free(&a);
     assignment_free(&again);
@@ -284,7 +267,7 @@ static void test_new_rules_judge_what_was_before(void **state)
     assert_true(quality_of(c, ada).excluded);
     quality_rules back = {0};
     error err = {0};
-    ok(crowd_rules(c, &back, &err), &err);
+    must(crowd_rules(c, &back, &err), &err);
     assert_memory_equal(&back, &r, sizeof r);
     crowd_close(c);
 }
@@ -306,7 +289,7 @@ static void test_rules_that_make_no_sense_are_refused(void **state)
     for (size_t i = 0; i < 7; i++)
         assert_int_equal(crowd_set_rules(c, &r[i], &err), E_ARGUMENT);
     quality_rules back, defaults = quality_defaults();
-    ok(crowd_rules(c, &back, &err), &err);
+    must(crowd_rules(c, &back, &err), &err);
     assert_true(back.gold_share == defaults.gold_share);
     crowd_close(c);
 }
@@ -405,7 +388,7 @@ static void test_simulated_ratings_are_told_apart(void **state)
     error err = {0};
     int64_t robot = 0;
     crowd *c = mixed_crowd(*state, QUESTION_COMPARE, 3, 1, 0);
-    ok(crowd_rater(c, RATER_SIMULATED, "spammer 1", 1000, &robot, &err), &err);
+    must(crowd_rater(c, RATER_SIMULATED, "spammer 1", 1000, &robot, &err), &err);
     answer_many(c, robot, 1, true);
     assignment a = assign(c, rater_named(c, "ada"), 2000);
     const submission s = {
@@ -451,7 +434,7 @@ static void test_time_is_measured_where_it_is_not_told(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         T(test_gold_and_repeats_come_by_their_shares),
         T(test_checks_end_with_the_tasks),

@@ -17,26 +17,8 @@
 #include "../rater/bradley_terry.h"
 #include "../rater/crowd_ratings.h"
 #include "crowd_fixture.h"
+#include "expect.h"
 #include "scratch.h"
-
-static int setup(void **state)
-{
-    gsl_set_error_handler_off();
-    *state = scratch_new();
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    scratch_remove(*state);
-    return 0;
-}
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
 
 static crowd *plain_crowd(const char *dir)
 {
@@ -80,7 +62,7 @@ static void test_the_best_of_four_beat_three(void **state)
     comparisons list = {0};
     put_question(c, QUESTION_BEST, asked);
     say(c, asked, QUESTION_BEST, 1, "ada", 2);
-    ok(crowd_comparisons(c, &(crowd_choice){.question = asked}, &list, &err), &err);
+    must(crowd_comparisons(c, &(crowd_choice){.question = asked}, &list, &err), &err);
     assert_int_equal(list.n, 3);
     assert_int_equal(list.items.n, 4);
     for (size_t i = 0; i < 3; i++) {
@@ -91,7 +73,7 @@ static void test_the_best_of_four_beat_three(void **state)
     assert_string_equal(list.raters.names[0], "invited:ada");
     comparisons_free(&list);
     say(c, asked, QUESTION_BEST, 2, "ada", ANSWER_TIE);
-    ok(crowd_comparisons(c, &(crowd_choice){.after = 1}, &list, &err), &err);
+    must(crowd_comparisons(c, &(crowd_choice){.after = 1}, &list, &err), &err);
     assert_int_equal(list.n, 6);
     for (size_t i = 0; i < 6; i++)
         assert_true(list.list[i].tie);
@@ -116,17 +98,17 @@ static void test_only_what_counts_is_taken_unless_asked_for(void **state)
     assignment undone = {0};
     assert_int_equal(crowd_undo(c, rater_named(c, "ada"), 2001, &undone, &err), 1);
     assignment_free(&undone);
-    ok(crowd_comparisons(c, &(crowd_choice){.question = NULL}, &list, &err), &err);
+    must(crowd_comparisons(c, &(crowd_choice){.question = NULL}, &list, &err), &err);
     assert_int_equal(list.n, 2);
     assert_int_equal(list.list[0].tie, false);
     assert_string_equal(list.items.names[list.list[0].winner], output_id(c, 1, 0, one));
     assert_int_equal(list.list[1].tie, true);
     comparisons_free(&list);
-    ok(crowd_values(c, &(crowd_choice){.question = scale}, &values, &err), &err);
-    ok(ratings_finish(&values, REPEAT_ERROR, &dropped, &err), &err);
+    must(crowd_values(c, &(crowd_choice){.question = scale}, &values, &err), &err);
+    must(ratings_finish(&values, REPEAT_ERROR, &dropped, &err), &err);
     assert_int_equal(values.n, 1);
     assert_true(values.list[0].value == 5);
-    ok(crowd_votes(c, &(crowd_choice){.question = pairs}, &votes, &err), &err);
+    must(crowd_votes(c, &(crowd_choice){.question = pairs}, &votes, &err), &err);
     assert_int_equal(votes.n, 2);
     assert_int_equal(votes.items.n, 1);
     ratings_free(&values);
@@ -134,10 +116,10 @@ static void test_only_what_counts_is_taken_unless_asked_for(void **state)
     quality_rules r = plain_rules();
     r.min_seconds = 6;
     set_rules(c, &r);
-    ok(crowd_comparisons(c, &(crowd_choice){.question = NULL}, &list, &err), &err);
+    must(crowd_comparisons(c, &(crowd_choice){.question = NULL}, &list, &err), &err);
     assert_int_equal(list.n, 0);
     comparisons_free(&list);
-    ok(crowd_comparisons(c, &(crowd_choice){.uncounted = true}, &list, &err), &err);
+    must(crowd_comparisons(c, &(crowd_choice){.uncounted = true}, &list, &err), &err);
     assert_int_equal(list.n, 2);
     comparisons_free(&list);
     crowd_close(c);
@@ -174,8 +156,8 @@ static void test_weights_go_with_the_names(void **state)
     rater_named(c, "bob");
     const char *const wanted[] = {"api:nobody", "invited:bob", "invited:ada"};
     for (size_t i = 0; i < 3; i++)
-        ok(name_index_add(&names, wanted[i], &number, &err), &err);
-    ok(crowd_weights(c, &names, &w, &err), &err);
+        must(name_index_add(&names, wanted[i], &number, &err), &err);
+    must(crowd_weights(c, &names, &w, &err), &err);
     assert_true(w[0] == 1);
     assert_true(fabs(w[1] - 1) < 1e-12);
     assert_true(fabs(w[2] - 0.5) < 1e-12);
@@ -199,7 +181,7 @@ static void test_agreement_is_of_one_question_and_per_rater(void **state)
         for (size_t i = 0; i < 4; i++)
             say(c, asked, QUESTION_ACCEPT, i, names[k], said[k][i]);
     say(c, other, QUESTION_SCALE, 1, "ada", 3);
-    ok(crowd_agreement(c, asked, 0, 1, &r, &a, &err), &err);
+    must(crowd_agreement(c, asked, 0, 1, &r, &a, &err), &err);
     assert_int_equal(a.n_units, 4);
     assert_int_equal(a.n_pairable, 12);
     /* Pairs: ada-bob 3 of 4 agree, ada-eve 0, bob-eve 1: D_o = 1 - 4/12; 5 ones of 12:
@@ -223,7 +205,7 @@ static void test_a_known_preference_is_found(void **state)
     error err = {0};
     crowd *c = plain_crowd(*state);
     uint64_t random = 5;
-    ok(crowd_begin(c, &err), &err);
+    must(crowd_begin(c, &err), &err);
     put_question(c, QUESTION_COMPARE, asked);
     for (size_t i = 0; i < ITEMS; i++) {
         snprintf(output, sizeof output, "%zu", i);
@@ -233,7 +215,7 @@ static void test_a_known_preference_is_found(void **state)
         for (size_t j = 0; j < i; j++) {
             const char *const pair[] = {ids[i], ids[j]};
             const task_request r = {asked, pair, RATERS, 0, NULL, false};
-            ok(crowd_put_task(c, &r, task, &err), &err);
+            must(crowd_put_task(c, &r, task, &err), &err);
         }
     for (size_t k = 0; k < RATERS; k++) {
         char name[20];
@@ -248,13 +230,14 @@ static void test_a_known_preference_is_found(void **state)
             assignment_free(&a);
         }
     }
-    ok(crowd_commit(c, &err), &err);
+    must(crowd_commit(c, &err), &err);
     comparisons list = {0};
     bradley_terry b;
-    ok(crowd_comparisons(c, &(crowd_choice){.question = asked}, &list, &err), &err);
+    must(crowd_comparisons(c, &(crowd_choice){.question = asked}, &list, &err), &err);
     assert_int_equal(list.n, RATERS * ITEMS * (ITEMS - 1) / 2);
-    ok(bradley_terry_fit(&b, &list, &(bradley_terry_options){0.01, false, 0, 500}, &err),
-       &err);
+    must(
+        bradley_terry_fit(&b, &list, &(bradley_terry_options){0.01, false, 0, 500}, &err),
+        &err);
     for (size_t i = 0; i < ITEMS; i++) {
         char *said = NULL;
         assert_int_equal(crowd_output(c, list.items.names[i], NULL, &said, &err), 1);
@@ -269,7 +252,8 @@ static void test_a_known_preference_is_found(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    gsl_set_error_handler_off();
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         T(test_the_best_of_four_beat_three),
         T(test_only_what_counts_is_taken_unless_asked_for),

@@ -16,13 +16,8 @@
 #include "../rater/dense.h"
 #include "../rater/next_question.h"
 #include "../rater/simulate.h"
+#include "expect.h"
 #include "fixture.h"
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
 
 /* ---- The posterior ---- */
 
@@ -35,16 +30,17 @@ static void read_group(const json_t *from, preference_group *g)
 {
     error err = {0};
     const json_t *answers = json_object_get(from, "answers");
-    ok(preference_group_new(g, (size_t)json_integer_value(json_object_get(from, "n")),
-                            &err),
-       &err);
+    must(preference_group_new(g, (size_t)json_integer_value(json_object_get(from, "n")),
+                              &err),
+         &err);
     for (size_t i = 0; i < json_array_size(answers); i++) {
         const json_t *a = json_array_get(answers, i);
-        ok(preference_group_add(g,
-                                (preference_answer){whole(a, 0), whole(a, 1), whole(a, 2),
-                                                    json_is_true(json_array_get(a, 3))},
-                                &err),
-           &err);
+        must(preference_group_add(g,
+                                  (preference_answer){whole(a, 0), whole(a, 1),
+                                                      whole(a, 2),
+                                                      json_is_true(json_array_get(a, 3))},
+                                  &err),
+             &err);
     }
 }
 
@@ -77,7 +73,7 @@ static void check_case(const json_t *c)
     preference_group g[8] = {0};
     for (size_t i = 0; i < n; i++)
         read_group(json_array_get(groups, i), &g[i]);
-    ok(preference_fit(g, n, raters, &o, r, &err), &err);
+    must(preference_fit(g, n, raters, &o, r, &err), &err);
     for (size_t k = 0; k < raters; k++)
         assert_true(fabs(r[k] - json_real_value(json_array_get(
                                     json_object_get(c, "reliability"), k))) < 1e-4);
@@ -108,12 +104,12 @@ static void test_nothing_said_is_one_half_and_few_answers_say_little(void **stat
     preference_options o = preference_defaults();
     preference_group g;
     double before = 0.5;
-    ok(preference_group_new(&g, 2, &err), &err);
-    ok(preference_fit(&g, 1, 0, &o, NULL, &err), &err);
+    must(preference_group_new(&g, 2, &err), &err);
+    must(preference_fit(&g, 1, 0, &o, NULL, &err), &err);
     assert_true(preference_probability(&g, 0, 1) == 0.5);
     for (size_t k = 0; k < 5; k++) {
-        ok(preference_group_add(&g, (preference_answer){0, 1, k, false}, &err), &err);
-        ok(preference_fit(&g, 1, k + 1, &o, NULL, &err), &err);
+        must(preference_group_add(&g, (preference_answer){0, 1, k, false}, &err), &err);
+        must(preference_fit(&g, 1, k + 1, &o, NULL, &err), &err);
         double p = preference_probability(&g, 0, 1);
         assert_true(p > before && p < 0.95);
         assert_true(fabs(p + preference_probability(&g, 1, 0) - 1) < 1e-12);
@@ -128,12 +124,12 @@ static void test_bad_indices_are_errors(void **state)
     error err = {0};
     preference_options o = preference_defaults();
     preference_group g;
-    ok(preference_group_new(&g, 2, &err), &err);
+    must(preference_group_new(&g, 2, &err), &err);
     assert_int_equal(preference_group_add(&g, (preference_answer){0, 2, 0, false}, &err),
                      E_ARGUMENT);
     assert_int_equal(preference_group_add(&g, (preference_answer){1, 1, 0, false}, &err),
                      E_ARGUMENT);
-    ok(preference_group_add(&g, (preference_answer){0, 1, 7, false}, &err), &err);
+    must(preference_group_add(&g, (preference_answer){0, 1, 7, false}, &err), &err);
     assert_int_equal(preference_fit(&g, 1, 3, &o, NULL, &err), E_ARGUMENT);
     preference_group_free(&g);
 }
@@ -147,14 +143,14 @@ static void test_close_and_unknown_pairs_are_asked_first(void **state)
     preference_options o = {.prior_sd = 1};
     preference_group g;
     /* 0 beats 1 by far; 2 and 3 have not been met. */
-    ok(preference_group_new(&g, 4, &err), &err);
+    must(preference_group_new(&g, 4, &err), &err);
     for (int i = 0; i < 8; i++)
-        ok(preference_group_add(&g, (preference_answer){0, 1, 0, false}, &err), &err);
-    ok(preference_fit(&g, 1, 1, &o, NULL, &err), &err);
+        must(preference_group_add(&g, (preference_answer){0, 1, 0, false}, &err), &err);
+    must(preference_fit(&g, 1, 1, &o, NULL, &err), &err);
     pair_option options[] = {{.i = 0, .j = 1, .relevance = 1, .room = 9},
                              {.i = 2, .j = 3, .relevance = 1, .room = 1},
                              {.i = 0, .j = 2, .relevance = 0, .room = 9}};
-    ok(next_questions(&g, 1, options, 3, 3, &err), &err);
+    must(next_questions(&g, 1, options, 3, 3, &err), &err);
     assert_int_equal(options[1].chosen, 1); /* all that there is room for */
     assert_int_equal(options[0].chosen, 2);
     assert_int_equal(options[2].chosen, 0); /* nothing hangs on it */
@@ -169,21 +165,21 @@ static void test_an_answer_makes_the_next_about_the_same_worth_less(void **state
     preference_options o = {.prior_sd = 1};
     preference_group g[2];
     for (int i = 0; i < 2; i++)
-        ok(preference_group_new(&g[i], 2, &err), &err);
-    ok(preference_fit(g, 2, 1, &o, NULL, &err), &err);
+        must(preference_group_new(&g[i], 2, &err), &err);
+    must(preference_fit(g, 2, 1, &o, NULL, &err), &err);
     pair_option options[] = {
         {.group = 0, .j = 1, .relevance = 1, .room = 5},
         {.group = 1, .j = 1, .relevance = 0.9, .room = 5},
         {.group = 1, .j = 1, .relevance = 0.1, .first = true, .room = 5}};
-    ok(next_questions(g, 2, options, 2, 4, &err), &err);
+    must(next_questions(g, 2, options, 2, 4, &err), &err);
     assert_int_equal(options[0].chosen, 2);
     assert_int_equal(options[1].chosen, 2);
     for (int i = 0; i < 2; i++) {
         preference_group_free(&g[i]);
-        ok(preference_group_new(&g[i], 2, &err), &err);
+        must(preference_group_new(&g[i], 2, &err), &err);
     }
-    ok(preference_fit(g, 2, 1, &o, NULL, &err), &err);
-    ok(next_questions(g, 2, options, 3, 1, &err), &err);
+    must(preference_fit(g, 2, 1, &o, NULL, &err), &err);
+    must(next_questions(g, 2, options, 3, 1, &err), &err);
     assert_int_equal(options[2].chosen, 1); /* it is to come first */
     for (int i = 0; i < 2; i++)
         preference_group_free(&g[i]);
@@ -195,7 +191,7 @@ static double liking(taste t, const char *context, const char *said)
 {
     error err = {0};
     double x = 0;
-    ok(simulated_liking(t, context, said, &x, &err), &err);
+    must(simulated_liking(t, context, said, &x, &err), &err);
     return x;
 }
 
@@ -235,8 +231,8 @@ static poll ask(rater_manner manner, bool good_first)
     error err = {0};
     for (size_t i = 0; i < p.n; i++) {
         simulated_answer a;
-        ok(simulated_rater_answer(&r, TASTE_NAMES, &q, "", shown, 2, rng, &a, &err),
-           &err);
+        must(simulated_rater_answer(&r, TASTE_NAMES, &q, "", shown, 2, rng, &a, &err),
+             &err);
         assert_true(a.seconds > 1);
         p.first += a.answer == 0;
         p.tie += a.answer == ANSWER_TIE;
@@ -289,9 +285,9 @@ static void test_answers_are_within_every_questions_range(void **state)
             simulated_answer a;
             question q = {.kind = kind, .n_labels = 5};
             simulated_rater_make(&r, 1, i);
-            ok(simulated_rater_answer(&r, TASTE_NAMES, &q, "", shown,
-                                      question_outputs(kind), rng, &a, &err),
-               &err);
+            must(simulated_rater_answer(&r, TASTE_NAMES, &q, "", shown,
+                                        question_outputs(kind), rng, &a, &err),
+                 &err);
             int low = kind == QUESTION_SCALE, high = kind == QUESTION_SCALE ? 5 : 1;
             assert_true(a.answer >= low);
             assert_true(a.answer <= (kind == QUESTION_BEST ? 3 : high));

@@ -1,5 +1,6 @@
 /* What a reward learns from made-up people whose preference is known, and what it says of
  * itself. */
+#include "expect.h"
 #include "reward_fixture.h"
 
 #include "../rater/linear_fit.h"
@@ -13,12 +14,6 @@
 
 #include <cmocka.h>
 #include <gsl/gsl_randist.h>
-
-static void must(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
 
 static reward_judgement judge(const crowd_plan *plan)
 {

@@ -1,4 +1,5 @@
 /* The guard over a reward: Kendall's tau against scipy, and when it hands back. */
+#include "expect.h"
 #include "fixture.h"
 
 #include "../rater/linear_fit.h"
@@ -14,12 +15,6 @@
 
 #include <cmocka.h>
 #include <gsl/gsl_randist.h>
-
-static void must(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
 
 static void assert_number(double x, const json_t *want)
 {

@@ -18,37 +18,14 @@
 #include <unistd.h>
 
 #include "../experiments/store/store_sql.h"
+#include "expect.h"
 #include "scratch.h"
-
-static int setup(void **state)
-{
-    *state = scratch_new();
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    scratch_remove(*state);
-    return 0;
-}
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("unexpected error %d: %s", rc, err->text);
-}
-
-static void assert_mentions(const error *err, const char *part)
-{
-    if (!strstr(err->text, part))
-        fail_msg("\"%s\" does not mention \"%s\"", err->text, part);
-}
 
 static store *open_store(const char *dir)
 {
     store *s = NULL;
     error err = {0};
-    ok(store_open(&s, dir, true, &err), &err);
+    must(store_open(&s, dir, true, &err), &err);
     return s;
 }
 
@@ -56,8 +33,8 @@ static uint64_t begin_run(store *s)
 {
     uint64_t id = 0;
     error err = {0};
-    ok(store_run_begin(s, "words", UINT64_MAX, "{\"a\":1}", "hash", "cpu", &id, &err),
-       &err);
+    must(store_run_begin(s, "words", UINT64_MAX, "{\"a\":1}", "hash", "cpu", &id, &err),
+         &err);
     return id;
 }
 
@@ -81,9 +58,9 @@ static void test_memo_keeps_bytes_and_first_value(void **state)
     bool foreign = true;
     assert_int_equal(store_memo_get(s, "k", &value, &n, &foreign, &err), 0);
     assert_null(value);
-    ok(store_memo_put(s, "k", "a\0b", 3, &err), &err);
-    ok(store_memo_put(s, "k", "other", 5, &err), &err);
-    ok(store_memo_put(s, "empty", NULL, 0, &err), &err);
+    must(store_memo_put(s, "k", "a\0b", 3, &err), &err);
+    must(store_memo_put(s, "k", "other", 5, &err), &err);
+    must(store_memo_put(s, "empty", NULL, 0, &err), &err);
     assert_int_equal(store_memo_get(s, "k", &value, &n, &foreign, &err), 1);
     assert_int_equal(n, 3);
     assert_memory_equal(value, "a\0b", 3);
@@ -100,7 +77,7 @@ static void test_memo_tells_which_run_computed_a_value(void **state)
     error err = {0};
     store *s = open_store(*state);
     begin_run(s);
-    ok(store_memo_put(s, "k", "v", 1, &err), &err);
+    must(store_memo_put(s, "k", "v", 1, &err), &err);
     store_close(s);
 
     s = open_store(*state);
@@ -114,7 +91,7 @@ static void test_memo_tells_which_run_computed_a_value(void **state)
     store_close(s);
 
     s = open_store(*state);
-    ok(store_run_lock(s, 1, &err), &err);
+    must(store_run_lock(s, 1, &err), &err);
     assert_int_equal(store_memo_get(s, "k", &value, &n, &foreign, &err), 1);
     assert_false(foreign);
     free(value);
@@ -135,8 +112,8 @@ static void put_steps(store *s, uint64_t run)
                            .seconds = 0.1 * (double)i};
         for (purpose p = 0; p < N_PURPOSES; p++)
             h.spent[p] = (spend){1000 * i + p, p, UINT64_MAX - p, 7 * i + p};
-        ok(store_put_history(s, run, &h, &err), &err);
-        ok(store_put_history(s, run, &h, &err), &err); /* a replay writes it again */
+        must(store_put_history(s, run, &h, &err), &err);
+        must(store_put_history(s, run, &h, &err), &err); /* a replay writes it again */
         char name[] = "swap";
         operator_point o = {.step = i,
                             .name = name,
@@ -144,7 +121,7 @@ static void put_steps(store *s, uint64_t run)
                             .credit = -odd_numbers[i],
                             .tries = 7,
                             .wins = i};
-        ok(store_put_operator(s, run, &o, &err), &err);
+        must(store_put_operator(s, run, &o, &err), &err);
     }
 }
 
@@ -192,9 +169,9 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
                           .value = -0.0,
                           .se = NAN,
                           .n = 64};
-    ok(store_put_candidate(s, id, &c, &err), &err);
+    must(store_put_candidate(s, id, &c, &err), &err);
     c.n = 65;
-    ok(store_put_candidate(s, id, &c, &err), &err);
+    must(store_put_candidate(s, id, &c, &err), &err);
     double each[N_ODD];
     memcpy(each, odd_numbers, sizeof each);
     split_score finalists[2] = {
@@ -213,17 +190,17 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
                  .ci_low = -0.0,
                  .ci_high = 0.3,
                  .p = 0.04};
-    ok(store_put_verdict(s, id, &v, &err), &err);
-    ok(store_put_verdict(s, id, &v, &err), &err);
+    must(store_put_verdict(s, id, &v, &err), &err);
+    must(store_put_verdict(s, id, &v, &err), &err);
     spend spent[N_PURPOSES] = {
         {5, 6, 7, 1}, {8, 9, 10, 2}, {17, 18, 19, 3}, {11, 12, 13, 4}, {14, 15, 16, 5}};
-    ok(store_put_end(s, id, "budget: tokens", spent, 12.5, &err), &err);
-    ok(store_run_status(s, id, RUN_FINISHED, &err), &err);
+    must(store_put_end(s, id, "budget: tokens", spent, 12.5, &err), &err);
+    must(store_run_status(s, id, RUN_FINISHED, &err), &err);
     store_close(s);
 
     run_record *r = NULL;
-    ok(store_open_readonly(&s, *state, &err), &err);
-    ok(store_run_read(s, 0, &r, &err), &err);
+    must(store_open_readonly(&s, *state, &err), &err);
+    must(store_run_read(s, 0, &r, &err), &err);
     assert_int_equal(r->id, 1);
     assert_int_equal(r->seed, UINT64_MAX);
     assert_string_equal(r->name, "words");
@@ -262,19 +239,19 @@ static void test_latest_and_listed_runs(void **state)
     uint64_t id = 9, *ids = NULL;
     size_t n = 0;
     store *s = open_store(*state);
-    ok(store_run_latest(s, false, &id, &err), &err);
+    must(store_run_latest(s, false, &id, &err), &err);
     assert_int_equal(id, 0);
     begin_run(s);
     store_close(s);
     s = open_store(*state);
     id = begin_run(s);
     assert_int_equal(id, 2);
-    ok(store_run_status(s, 2, RUN_FINISHED, &err), &err);
-    ok(store_run_latest(s, false, &id, &err), &err);
+    must(store_run_status(s, 2, RUN_FINISHED, &err), &err);
+    must(store_run_latest(s, false, &id, &err), &err);
     assert_int_equal(id, 2);
-    ok(store_run_latest(s, true, &id, &err), &err);
+    must(store_run_latest(s, true, &id, &err), &err);
     assert_int_equal(id, 1);
-    ok(store_run_ids(s, &ids, &n, &err), &err);
+    must(store_run_ids(s, &ids, &n, &err), &err);
     assert_int_equal(n, 2);
     assert_int_equal(ids[0], 1);
     free(ids);
@@ -380,10 +357,10 @@ static void test_a_missing_folder_is_refused_unless_it_may_be_made(void **state)
     assert_int_equal(store_open(&s, dir, false, &err), E_IO);
     assert_mentions(&err, dir);
     assert_int_equal(store_open_readonly(&s, dir, &err), E_IO);
-    ok(store_open(&s, dir, true, &err), &err);
+    must(store_open(&s, dir, true, &err), &err);
     begin_run(s);
     store_close(s);
-    ok(store_open_readonly(&s, dir, &err), &err);
+    must(store_open_readonly(&s, dir, &err), &err);
     store_close(s);
     free(dir);
 }
@@ -426,7 +403,7 @@ static void test_without_write_permission_a_run_can_only_be_read(void **state)
     char *path = NULL;
     store *s = open_store(*state);
     begin_run(s);
-    ok(store_run_status(s, 1, RUN_FINISHED, &err), &err);
+    must(store_run_status(s, 1, RUN_FINISHED, &err), &err);
     store_close(s);
     assert_true(asprintf(&path, "%s/lamarck.sqlite", (char *)*state) > 0);
     assert_int_equal(chmod(path, 0444), 0);
@@ -505,17 +482,17 @@ static void test_a_second_process_is_refused_with_the_first_ones_id(void **state
     assert_mentions(&err, id);
 
     run_record *r = NULL;
-    ok(store_run_read(s, 1, &r, &err), &err);
+    must(store_run_read(s, 1, &r, &err), &err);
     assert_int_equal(r->status, RUN_RUNNING);
     run_record_free(r);
 
     kill_child(child);
-    ok(store_run_read(s, 1, &r, &err), &err);
+    must(store_run_read(s, 1, &r, &err), &err);
     assert_int_equal(r->status, RUN_STOPPED);
     assert_string_equal(r->stop_reason, "killed");
     run_record_free(r);
-    ok(store_run_lock(s, 1, &err), &err);
-    ok(store_run_read(s, 1, &r, &err), &err);
+    must(store_run_lock(s, 1, &err), &err);
+    must(store_run_read(s, 1, &r, &err), &err);
     assert_int_equal(r->status, RUN_RUNNING);
     run_record_free(r);
 
@@ -636,7 +613,7 @@ static void test_a_refused_write_is_an_error_and_loses_nothing(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         T(test_memo_keeps_bytes_and_first_value),
         T(test_memo_tells_which_run_computed_a_value),

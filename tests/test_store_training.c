@@ -14,13 +14,8 @@
 #include <string.h>
 
 #include "../experiments/store/training.h"
+#include "expect.h"
 #include "scratch.h"
-
-static void ok(int rc, const error *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
 
 static void assert_same_bits(double a, double b)
 {
@@ -43,7 +38,7 @@ static store *open_store(const char *dir)
 {
     store *s = NULL;
     error err = {0};
-    ok(store_open(&s, dir, true, &err), &err);
+    must(store_open(&s, dir, true, &err), &err);
     return s;
 }
 
@@ -59,12 +54,12 @@ static uint64_t begin(store *s, bool training)
                         .rate = (double)NAN,
                         .peak_bytes = 1 << 20,
                         .parameters = 36};
-    ok(store_run_begin(s, "words", 4, "{}", "hash", "cpu", &id, &err), &err);
+    must(store_run_begin(s, "words", 4, "{}", "hash", "cpu", &id, &err), &err);
     if (training)
-        ok(store_put_training(s, id, &f, &err), &err);
+        must(store_put_training(s, id, &f, &err), &err);
     f.rate = 0.25; /* found meanwhile */
     if (training)
-        ok(store_put_training(s, id, &f, &err), &err);
+        must(store_put_training(s, id, &f, &err), &err);
     return id;
 }
 
@@ -73,8 +68,8 @@ static run_record *read_back(const char *dir)
     store *s = NULL;
     run_record *r = NULL;
     error err = {0};
-    ok(store_open_readonly(&s, dir, &err), &err);
-    ok(store_run_read(s, 0, &r, &err), &err);
+    must(store_open_readonly(&s, dir, &err), &err);
+    must(store_run_read(s, 0, &r, &err), &err);
     store_close(s);
     return r;
 }
@@ -91,12 +86,12 @@ static void test_a_training_comes_back_bit_for_bit(void **state)
                            .rate = 0.1,
                            .tokens = 100 * i,
                            .seconds = 0.5 * (double)i};
-        ok(store_put_training_step(s, id, &t, &err), &err);
-        ok(store_put_training_step(s, id, &t, &err), &err); /* as a repetition does */
+        must(store_put_training_step(s, id, &t, &err), &err);
+        must(store_put_training_step(s, id, &t, &err), &err); /* as a repetition does */
     }
     training_evaluation e = {
         .step = 2, .loss = 0.125, .best = true, .tokens = 250, .seconds = 1.25};
-    ok(store_put_evaluation(s, id, &e, &err), &err);
+    must(store_put_evaluation(s, id, &e, &err), &err);
     training_step again;
     assert_int_equal(store_get_training_step(s, id, 2, &again, &err), 1);
     assert_same_bits(again.grad_norm, -0.0);
@@ -114,8 +109,8 @@ static void test_a_training_comes_back_bit_for_bit(void **state)
                             .ci_low = 1,
                             .ci_high = 2,
                             .p = 0.001};
-    ok(store_put_verdict(s, id, &v, &err), &err);
-    ok(store_put_bare(s, id, &bare, &err), &err);
+    must(store_put_verdict(s, id, &v, &err), &err);
+    must(store_put_bare(s, id, &bare, &err), &err);
     store_close(s);
 
     run_record *r = read_back(*state);
@@ -160,7 +155,7 @@ static void test_the_last_checkpoint_is_the_one_that_is_kept(void **state)
             .step = i, .seconds = 2.5, .state = bytes, .n = sizeof bytes};
         c.spent[FOR_TRAINING] = (spend){100 * i, i, 0, 0};
         c.spent[FOR_SELECTION] = (spend){7, 8, 9, 10};
-        ok(store_put_checkpoint(s, id, &c, &err), &err);
+        must(store_put_checkpoint(s, id, &c, &err), &err);
     }
     assert_int_equal(store_get_checkpoint(s, id, &c, &err), 1);
     assert_int_equal(c.step, 3);
@@ -186,7 +181,7 @@ static void test_vectors_come_back_with_where_they_are_from(void **state)
                 .values = values,
                 .shape = {.n_layers = 2, .width = 3, .n_heads = 1},
                 .origin = {.base_model = base, .init = init, .step = 12, .loss = 0.75}};
-    ok(store_put_prefix(s, id, &p, &err), &err);
+    must(store_put_prefix(s, id, &p, &err), &err);
     store_close(s);
     run_record *r = read_back(*state);
     assert_true(r->training->has_prefix);
@@ -224,7 +219,7 @@ static void test_vectors_of_another_size_than_they_say_are_refused(void **state)
     float values[6] = {0};
     prefix p = {.n = 2, .values = values, .shape = {.n_layers = 2, .width = 3}}, q = {0};
     store *s = open_store(*state);
-    ok(store_put_prefix(s, begin(s, true), &p, &err), &err);
+    must(store_put_prefix(s, begin(s, true), &p, &err), &err);
     store_close(s);
     const char *const damages[] = {"UPDATE prefix SET n = 3", "UPDATE prefix SET n = -1",
                                    "UPDATE prefix SET n = 2, shape = '2 3'",
@@ -258,7 +253,7 @@ static void test_a_file_from_before_trainings_is_read_and_brought_up_to_date(voi
     run_record *r = read_back(*state); /* for reading nothing is changed */
     assert_null(r->training);
     prefix p = {0};
-    ok(store_open_readonly(&s, *state, &err), &err);
+    must(store_open_readonly(&s, *state, &err), &err);
     assert_int_equal(store_get_prefix(s, r, &p, &err), 0);
     store_close(s);
     run_record_free(r);
