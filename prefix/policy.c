@@ -86,6 +86,7 @@ static int open_policy(policy *p, const prefix *start, error *err)
     TRY(prefix_copy(&p->prefix, start, err));
     TRY(check_contexts(p, p->contexts, p->n_contexts, err));
     p->n_values = start->n * prefix_width(model_describe(p->model), start->kind);
+    TRY(policy_identify(p, err));
     p->scales = array_new(p->n_values, sizeof(float));
     p->gradient = array_new(p->n_values, sizeof(float));
     if (!p->scales || !p->gradient)
@@ -109,6 +110,7 @@ int policy_new(policy **out, session *s, const model *m, const prefix *start,
     p->contexts = contexts;
     p->n_contexts = n;
     int rc = open_policy(p, start, err);
+    p->judge.name = NULL; /* borrowed until here */
     if (rc < 0)
         policy_free(p);
     else

@@ -35,6 +35,8 @@ typedef struct policy_judge {
     int (*judge)(void *context, const policy_text *texts, size_t n, double *worths,
                  error *err);
     void *context;
+    const char *name; /* whose opinion it is, such as a hash; NULL: nobody asks. It
+                         need not outlive policy_new */
 } policy_judge;
 
 typedef struct policy_options {
@@ -79,6 +81,12 @@ int policy_step(policy *p, policy_report *out, error *err);
 size_t policy_steps(const policy *p);
 /* The prefix as it stands: a new copy. */
 int policy_latest(const policy *p, prefix *out, error *err);
+
+/* All state, for a later policy of the same options, contexts, start and judge:
+ * E_FORMAT when the bytes are not whole, E_ARGUMENT when they are of another tuning; then
+ * the policy stays as it was. */
+int policy_save_state(const policy *p, text *out, error *err);
+int policy_load_state(policy *p, const void *bytes, size_t n, error *err);
 
 /* The estimate of a step on all of these contexts, without moving: gradient (floats of
  * the prefix), of what rises. `draw` chooses the samples. */

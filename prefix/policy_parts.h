@@ -29,7 +29,13 @@ struct policy {
     float *scales; /* (n_values): what each rate is multiplied with */
     float *gradient;
     optimizer optimizer;
+    char of[SHA256_HEX]; /* what decides where it goes, see policy_state.c */
 };
+
+/* ---- policy_state.c ---- */
+
+/* Fill `of`, while the prefix is where it begins. */
+int policy_identify(policy *p, error *err);
 
 /* ---- policy_draw.c ---- */
 

@@ -1,9 +1,9 @@
 /* A trainer's state as bytes: everything that its options, rows and model do not say. In
  * this machine's own number format, since a run goes on where it began. */
+#include "state_parts.h"
 #include "train_parts.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* What the state is of; a trainer of other facts must not take it. */
 typedef struct state_head {
@@ -18,7 +18,7 @@ typedef struct state_numbers {
     double lr, best_loss, first_loss, probe_losses[TRAIN_PROBE_RATES];
 } state_numbers;
 
-static int hash_rows(sha256 *h, const row *rows, size_t n, error *err)
+int state_hash_rows(sha256 *h, const row *rows, size_t n, error *err)
 {
     for (size_t i = 0; i < n; i++) {
         const uint64_t sizes[] = {rows[i].n, rows[i].n_context};
@@ -41,8 +41,8 @@ static int hash_training(const trainer *t, sha256 *h, error *err)
     TRY(sha256_add(h, numbers, sizeof numbers, err));
     TRY(sha256_add(h, counts, sizeof counts, err));
     TRY(sha256_add(h, t->start, t->n_values * sizeof *t->start, err));
-    TRY(hash_rows(h, t->train, t->n_train, err));
-    return hash_rows(h, t->selection, t->n_selection, err);
+    TRY(state_hash_rows(h, t->train, t->n_train, err));
+    return state_hash_rows(h, t->selection, t->n_selection, err);
 }
 
 static int head_of(const trainer *t, state_head *out, error *err)
@@ -96,12 +96,6 @@ static bool numbers_are_sane(const state_numbers *x)
            x->look_due <= 1 && x->lr >= 0;
 }
 
-static void take(const char **at, void *to, size_t n)
-{
-    memcpy(to, *at, n);
-    *at += n;
-}
-
 /* The head, and a size that follows from it. */
 static int check_state(const trainer *t, const void *bytes, size_t n, error *err)
 {
@@ -150,13 +144,13 @@ int trainer_load_state(trainer *t, const void *bytes, size_t n, error *err)
     size_t N = t->n_parameters;
     TRY(check_state(t, bytes, n, err));
     const char *at = (const char *)bytes + sizeof(state_head);
-    take(&at, &x, sizeof x);
+    state_take(&at, &x, sizeof x);
     if (!numbers_are_sane(&x))
         return error_set(err, E_FORMAT, "the saved state of a training is damaged");
-    take(&at, t->parameters, N * sizeof(float));
-    take(&at, t->best, t->n_values * sizeof(float));
-    take(&at, t->optimizer.first, N * sizeof(double));
-    take(&at, t->optimizer.second, N * sizeof(double));
+    state_take(&at, t->parameters, N * sizeof(float));
+    state_take(&at, t->best, t->n_values * sizeof(float));
+    state_take(&at, t->optimizer.first, N * sizeof(double));
+    state_take(&at, t->optimizer.second, N * sizeof(double));
     take_numbers(t, &x);
     if (t->options.reparameterise > 0)
         reparam_forward(&t->mlp, t->parameters, t->hidden, t->values);

@@ -78,14 +78,19 @@ static int judge_tokens(void *context, const policy_text *texts, size_t n, doubl
     return 0;
 }
 
-static policy *make_policy(bench *b, const policy_options *o)
+static policy *new_policy(bench *b, const policy_options *o, const char *judge_name)
 {
     policy *p;
     error err = {0};
-    const policy_judge judge = {judge_tokens, NULL};
+    const policy_judge judge = {judge_tokens, NULL, judge_name};
     must(policy_new(&p, b->s, b->f.model, &b->start, b->contexts, 2, o, &judge, &err),
          &err);
     return p;
+}
+
+static policy *make_policy(bench *b, const policy_options *o)
+{
+    return new_policy(b, o, NULL);
 }
 
 /* ---- The exact expectation, of texts of one token ---- */
@@ -315,6 +320,94 @@ static void steps_depend_on_the_seed_and_nothing_else(void **state)
     close_bench(&b);
 }
 
+/* ---- A state that goes on ---- */
+
+static void take_steps(policy *p, size_t n)
+{
+    policy_report r;
+    error err = {0};
+    for (size_t i = 0; i < n; i++)
+        must(policy_step(p, &r, &err), &err);
+}
+
+static void assert_same_prefix(const policy *a, const policy *b, size_t n)
+{
+    prefix x = {0}, y = {0};
+    error err = {0};
+    must(policy_latest(a, &x, &err), &err);
+    must(policy_latest(b, &y, &err), &err);
+    assert_memory_equal(x.values, y.values, n * sizeof(float));
+    assert_int_equal(x.origin.step, y.origin.step);
+    prefix_free(&x);
+    prefix_free(&y);
+}
+
+static void a_state_goes_on_to_the_same_bits(void **state)
+{
+    (void)state;
+    static const prefix_kind kinds[] = {PREFIX_EMBEDDINGS, PREFIX_KEY_VALUES};
+    for (size_t k = 0; k < 2; k++) {
+        bench b;
+        error err = {0};
+        text bytes = {0};
+        policy_options o = policy_defaults();
+        o.max_tokens = 4;
+        o.batch = 1;
+        open_bench(&b, "tiny-f32", kinds[k]);
+        policy *whole = new_policy(&b, &o, "r"), *first = new_policy(&b, &o, "r"),
+               *second = new_policy(&b, &o, "r");
+        take_steps(whole, 5);
+        take_steps(first, 2);
+        must(policy_save_state(first, &bytes, &err), &err);
+        must(policy_load_state(second, bytes.s, bytes.n, &err), &err);
+        take_steps(second, 3);
+        assert_same_prefix(whole, second, b.n_values);
+        text_free(&bytes);
+        policy_free(whole);
+        policy_free(first);
+        policy_free(second);
+        close_bench(&b);
+    }
+}
+
+static void a_state_of_another_tuning_is_refused(void **state)
+{
+    (void)state;
+    bench b;
+    error err = {0};
+    text bytes = {0};
+    const char *const line[] = {"\n"};
+    policy_options o = policy_defaults();
+    open_bench(&b, "tiny-f32", PREFIX_EMBEDDINGS);
+    policy *p = new_policy(&b, &o, "r"), *untouched = new_policy(&b, &o, "r");
+    must(policy_save_state(p, &bytes, &err), &err);
+    for (size_t n = 0; n < bytes.n; n += n < 200 ? 1 : 977)
+        assert_int_equal(policy_load_state(p, bytes.s, n, &err), E_FORMAT);
+    policy_options others[] = {o, o, o, o, o, o, o, o};
+    others[1].seed++;
+    others[2].beta *= 2;
+    others[3].lr *= 2;
+    others[4].n_samples++;
+    others[5].batch = 1;
+    others[6].max_tokens++;
+    others[7].stops = line;
+    others[7].n_stops = 1;
+    for (size_t i = 0; i < 8; i++) {
+        policy *other = new_policy(&b, &others[i], i ? "r" : "another reward");
+        assert_int_equal(policy_load_state(other, bytes.s, bytes.n, &err), E_ARGUMENT);
+        assert_same_prefix(other, untouched, b.n_values);
+        policy_free(other);
+    }
+    b.ids[1][2]++;
+    policy *other = new_policy(&b, &o, "r");
+    assert_int_equal(policy_load_state(other, bytes.s, bytes.n, &err), E_ARGUMENT);
+    policy_free(other);
+    text_free(&bytes);
+    policy_free(p);
+    policy_free(untouched);
+    close_bench(&b);
+}
+
 /* ---- Texts ---- */
 
 typedef struct seen {
@@ -365,7 +458,7 @@ static void a_text_ends_at_its_stop_or_its_end_token(void **state)
     o.n_stops = 1;
     open_bench(&b, "tiny-f32", PREFIX_EMBEDDINGS);
     seen x = {.tokenizer = model_tokenizer(b.f.model)};
-    const policy_judge judge = {judge_ends, &x};
+    const policy_judge judge = {judge_ends, &x, NULL};
     must(policy_new(&p, b.s, b.f.model, &b.start, b.contexts, 2, &o, &judge, &err), &err);
     must(policy_try(p, &b.start, b.contexts, 2, 0, NULL, &r, &err), &err);
     assert_true(x.n == 400 && x.stopped > 20 && x.ended > 0);
@@ -405,7 +498,7 @@ static void what_makes_no_sense_is_refused(void **state)
     policy_report r = {.n_texts = 7};
     open_bench(&b, "tiny-f32", PREFIX_EMBEDDINGS);
     policy_options good = policy_defaults(), bad[4] = {good, good, good, good};
-    const policy_judge judge = {judge_tokens, NULL};
+    const policy_judge judge = {judge_tokens, NULL, NULL};
     bad[0].n_samples = 1;
     bad[1].max_tokens = 0;
     bad[2].lr = -1;
@@ -423,7 +516,7 @@ static void what_makes_no_sense_is_refused(void **state)
         E_LIMIT);
     assert_null(p);
     good.max_tokens = 4;
-    const policy_judge faulty[] = {{judge_nan, NULL}, {judge_fails, NULL}};
+    const policy_judge faulty[] = {{judge_nan, NULL, NULL}, {judge_fails, NULL, NULL}};
     const int codes[] = {E_NUMERIC, E_EXTERNAL};
     for (size_t i = 0; i < 2; i++) {
         prefix after = {0};
@@ -447,6 +540,8 @@ int main(void)
         cmocka_unit_test(what_is_reported_is_the_expectation),
         cmocka_unit_test(what_is_rewarded_is_written_more_and_kl_stays_bounded),
         cmocka_unit_test(steps_depend_on_the_seed_and_nothing_else),
+        cmocka_unit_test(a_state_goes_on_to_the_same_bits),
+        cmocka_unit_test(a_state_of_another_tuning_is_refused),
         cmocka_unit_test(a_text_ends_at_its_stop_or_its_end_token),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };

@@ -19,12 +19,19 @@ static void on_signal(int number)
     command_interrupted = 1;
 }
 
+/* A hang-up stops a program as Ctrl-C does, unless nohup says otherwise. A file that may
+ * not grow is an error like a full disk, not the end. */
 int command_catch_signals(error *err)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    static const int asking[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old;
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0)
-        return error_set(err, E_EXTERNAL, "cannot install the signal handlers");
+    for (size_t i = 0; i < sizeof asking / sizeof *asking; i++)
+        if (sigaction(asking[i], NULL, &old) < 0 ||
+            (!(asking[i] == SIGHUP && old.sa_handler == SIG_IGN) &&
+             sigaction(asking[i], &action, NULL) < 0))
+            return error_set(err, E_EXTERNAL, "cannot install the signal handlers");
+    signal(SIGXFSZ, SIG_IGN);
     return 0;
 }
 

@@ -25,7 +25,7 @@ extern const command cmd_evolve, cmd_score, cmd_generate, cmd_compare, cmd_show,
  * Never passed below the commands. */
 enum { E_USAGE = -100 };
 
-/* Set by SIGINT and SIGTERM; a second signal ends the process at once. */
+/* Set by SIGINT, SIGTERM and SIGHUP; a second signal ends the process at once. */
 extern volatile int command_interrupted;
 int command_catch_signals(error *err);
 

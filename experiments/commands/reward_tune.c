@@ -7,6 +7,7 @@
 #include "../views/json_lines.h"
 #include "command_model.h"
 #include "reward_commands.h"
+#include "tuning_file.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 
 static const char usage[] =
     "usage: lamarck reward tune REWARD --rows FILE.jsonl --text TEXT --out ADAPTER\n"
-    "                           [OPTIONS] [--json]\n"
+    "                           [--resume] [OPTIONS] [--json]\n"
     "\n"
     "Learns vectors that stand before the frozen model's rows, so that what it writes "
     "has\n"
@@ -28,9 +29,14 @@ static const char usage[] =
     "Without a prompt that is the context and a new line. The last rows are not learned "
     "on:\n"
     "they say, at the end, what was gained over the vectors' beginning and over none.\n"
+    "Ctrl-C, kill -9, a full disk: the steps that were done are kept, and the same line "
+    "with\n"
+    "--resume ends as if nothing had happened.\n"
     "  --text TEXT        what the vectors begin as\n"
     "  --out ADAPTER      folder in PEFT's format; score and generate take --prefix "
     "ADAPTER\n"
+    "  --resume           go on with the tuning that was stopped in ADAPTER;\n"
+    "                     --steps may be another then\n"
     "  --method METHOD    prompt: virtual tokens (default); prefix: keys and values\n"
     "  --tokens N         virtual tokens; default: as many as the text has\n"
     "  --steps N          default 50\n"
@@ -57,7 +63,7 @@ typedef struct request {
     option_list stops;
     policy_options options;
     model_choice choice;
-    bool json;
+    bool resume, json;
 } request;
 
 /* A tuning under way. `shown` are the contexts of the rows; the judge looks at those from
@@ -275,39 +281,58 @@ static int tell(const tuning *t, const outcome *o, error *err)
 
 /* ---- Tuning ---- */
 
-static int run_steps(const request *q, policy *p, error *err)
+/* After each step all is on the disk from which another process would take the next. */
+static int run_steps(const request *q, policy *p, tuning_file *f, error *err)
 {
-    for (size_t i = 0; i < q->n_steps; i++) {
+    while (policy_steps(p) < q->n_steps) {
         policy_report r;
         TRY(policy_step(p, &r, err));
+        TRY(tuning_file_save(f, p, err));
         fprintf(stderr,
                 "step %zu of %zu: reward %+.4f, KL %.2f nats a text, %.1f tokens\n",
-                i + 1, q->n_steps, r.worth, r.kl, r.n_tokens);
+                policy_steps(p), q->n_steps, r.worth, r.kl, r.n_tokens);
     }
     return 0;
 }
 
-/* What was learned before an interruption is kept. */
-static int learn(tuning *t, policy *p, const prefix *begun, error *err)
+/* The adapter as the last good step left it. */
+static int keep(const request *q, const policy *p, prefix *learned, error *err)
 {
-    const request *q = t->request;
-    prefix learned = {0};
+    TRY(policy_latest(p, learned, err));
+    return prefix_save(learned, q->out, err);
+}
+
+static int finish(tuning *t, policy *p, const prefix *begun, const prefix *learned,
+                  error *err)
+{
     outcome o = {.n = t->rows.n - t->n_learned};
-    int rc = run_steps(q, p, err);
-    bool stopped = rc == E_INTERRUPTED;
-    if (stopped || rc == 0) {
-        int kept = policy_latest(p, &learned, stopped ? NULL : err);
-        if (kept == 0)
-            kept = prefix_save(&learned, q->out, stopped ? NULL : err);
-        rc = stopped ? rc : kept;
-    }
     t->first = t->n_learned; /* the judge hears of held-out rows from here on */
-    if (rc == 0)
-        rc = measure(t, p, begun, &learned, &o, err);
+    int rc = measure(t, p, begun, learned, &o, err);
     if (rc == 0)
         rc = tell(t, &o, err);
     outcome_free(&o);
+    return rc;
+}
+
+static int learn(tuning *t, policy *p, const prefix *begun, tuning_file *f, error *err)
+{
+    const request *q = t->request;
+    prefix learned = {0};
+    if (q->resume)
+        fprintf(stderr, "%zu of %zu steps are done\n", policy_steps(p), q->n_steps);
+    int rc = run_steps(q, p, f, err);
+    int kept = keep(q, p, &learned, rc < 0 ? NULL : err);
+    rc = rc < 0 ? rc : kept;
+    if (rc == 0)
+        rc = finish(t, p, begun, &learned, err);
+    if (rc == 0)
+        rc = tuning_file_end(f, err);
     prefix_free(&learned);
+    if (rc == E_INTERRUPTED)
+        return error_set(err, rc,
+                         "stopped after %zu of %zu steps; they are kept, and the same "
+                         "line with --resume goes on",
+                         policy_steps(p), q->n_steps);
     return rc;
 }
 
@@ -323,6 +348,16 @@ static int part_rows(tuning *t, error *err)
     return 0;
 }
 
+static int hash_file(const char *path, char hash[SHA256_HEX], error *err)
+{
+    char *bytes;
+    size_t n;
+    TRY(file_read(path, SIZE_MAX - 1, &bytes, &n, err));
+    int rc = sha256_hex(bytes, n, hash, err);
+    free(bytes);
+    return rc;
+}
+
 static int open_policy(tuning *t, const prefix *begun, policy **out, error *err)
 {
     static const char *const line[] = {"\n"};
@@ -330,7 +365,9 @@ static int open_policy(tuning *t, const prefix *begun, policy **out, error *err)
     policy_options o = q->options;
     o.stops = q->stops.n ? q->stops.items : line;
     o.n_stops = q->stops.n ? q->stops.n : 1;
-    const policy_judge by_reward = {judge, t};
+    char hash[SHA256_HEX];
+    TRY(hash_file(q->reward, hash, err));
+    const policy_judge by_reward = {judge, t, hash};
     return policy_new(out, t->session, t->model, begun, t->rows.rows, t->n_learned, &o,
                       &by_reward, err);
 }
@@ -351,6 +388,7 @@ static int tune(const request *q, error *err)
     tuning t = {.request = q};
     prefix begun = {0};
     policy *p = NULL;
+    tuning_file f = {.folder = -1};
     int rc = reward_open(&t.reward, q->reward, err);
     if (rc == 0)
         rc = command_model_open(q->model ? q->model : reward_describe(t.reward)->model,
@@ -366,7 +404,10 @@ static int tune(const request *q, error *err)
     if (rc == 0)
         rc = open_policy(&t, &begun, &p, err);
     if (rc == 0)
-        rc = learn(&t, p, &begun, err);
+        rc = tuning_file_open(&f, q->out, q->resume, p, err);
+    if (rc == 0)
+        rc = learn(&t, p, &begun, &f, err);
+    tuning_file_close(&f);
     policy_free(p);
     prefix_free(&begun);
     tuning_close(&t);
@@ -409,6 +450,7 @@ static int run_request(request *q, int argc, char **argv, error *err)
                               {"stop", OPTION_LIST, &q->stops, NULL, NULL},
                               {"held-out", OPTION_REAL, &q->held_out, NULL, NULL},
                               {"seed", OPTION_SEED, &o->seed, NULL, NULL},
+                              {"resume", OPTION_FLAG, &q->resume, NULL, NULL},
                               {"json", OPTION_FLAG, &q->json, NULL, NULL},
                               MODEL_OPTIONS(q->choice)};
     size_t n;

@@ -1,20 +1,6 @@
 #!/usr/bin/env bash
 # A reward from a file of ratings, shown and used; and every way in which it cannot be had.
 . "$(dirname "$0")/common"
-votes() { # TASTE FILE: people who like what the taste, a Python expression of a text t, says
-    python3 - "$1" >"$scratch/$2" <<'PY'
-import json, random, sys
-random.seed(3)
-tails = ["is small.", "is big and kind.", "sings at night!", "eats?", "runs.", "likes the bridge."]
-taste = eval("lambda t: " + sys.argv[1])
-for i in range(240):
-    c = random.choice("red blue green black white golden old new warm cold".split())
-    x, y = random.sample(tails, 2)
-    preferred = "a" if taste(x) > taste(y) else "b" if taste(x) < taste(y) else "tie"
-    print(json.dumps({"context": f"The {c} cat.", "a": x, "b": y, "preferred": preferred,
-                      "simulated": i % 2 == 0}))
-PY
-}
 reward() { run reward "$@"; }
 train() { "$LAMARCK" reward train --model "$model" --resamples 200 "$@" 2>"$scratch/stderr"; neutral <"$scratch/stderr" >>"$actual"; }
 
@@ -38,8 +24,8 @@ reward train --ratings "$scratch/value" --model "$model" --head pairwise
 reward train --ratings "$scratch/value" --model "$model"
 
 note "a taste that has nothing to do with length, and none at all:"
-votes 't in ("runs.", "is big and kind.", "likes the bridge.")' loud
-votes 'random.random()' none_at_all
+make_votes 't in ("runs.", "is big and kind.", "likes the bridge.")' loud
+make_votes 'random.random()' none_at_all
 verdict() { sed -n '/^SIMULATED/p; /^Learned/p; /^The reward is/p; /^With fewer/p' "$1"; }
 train --ratings "$scratch/loud" --out "$scratch/r" >"$scratch/told"
 verdict "$scratch/told" | neutral >>"$actual"
@@ -74,34 +60,6 @@ PY
 tac "$scratch/rows" | "$LAMARCK" reward score "$scratch/r" --rows - | tac | cmp - "$scratch/scores" ||
     note "the order changes the scores"
 
-note "vectors that it likes:"
-for i in 1 2 3 4 5 6 7 8; do
-    printf '{"context": "The %s cat.", "prompt": "The %s cat "}\n' "c$i" "c$i"
-done >"$scratch/contexts"
-tune() {
-    "$LAMARCK" reward tune "$scratch/r" --rows "$scratch/contexts" --text "big" --steps 4 --samples 4 \
-        --max-tokens 6 "$@" 2>"$scratch/stderr"
-}
-tune --out "$scratch/adapter" --json | python3 -c '
-import json, sys
-x = json.load(sys.stdin)
-print(sorted(x), x["rows"], x["simulated"], x["none"]["kl"], x["learned"]["kl_token"] > 0, sorted(x["learned"]))' >>"$actual"
-cut -d: -f1 "$scratch/stderr" | tail -1 >>"$actual"
-tune --out "$scratch/adapter2" --threads 1 >/dev/null
-cmp "$scratch/adapter/adapter_model.safetensors" "$scratch/adapter2/adapter_model.safetensors" ||
-    note "threads change the vectors"
-tune --out "$scratch/adapter3" --method prefix | sed -E 's/[-+]?[0-9]+\.[0-9]+/N/g' >>"$actual"
-printf '{"context": "a", "target": "b"}\n' >"$scratch/scored" &&
-    "$LAMARCK" score "$model" --rows "$scratch/scored" --prefix "$scratch/adapter" >/dev/null || note "no adapter"
-reward tune "$scratch/r"
-reward tune "$scratch/r" --rows "$scratch/contexts" --text big --out "$scratch/x" --samples 1
-reward tune "$scratch/r" --rows "$scratch/contexts" --text big --out "$scratch/x" --held-out 1.5
-reward tune "$scratch/r" --rows "$scratch/contexts" --text big --out "$scratch/x" --max-tokens 60
-reward tune "$scratch/r" --rows "$scratch/contexts" --text "" --out "$scratch/x"
-head -2 "$scratch/contexts" >"$scratch/two"
-reward tune "$scratch/r" --rows "$scratch/two" --text big --out "$scratch/x"
-printf '{"prompt": "c"}\n' >"$scratch/no_context"
-reward tune "$scratch/r" --rows "$scratch/no_context" --text big --out "$scratch/x"
 note "from a run that people judged, and a run in their place:"
 experiment() { # FILE FITNESS
     cat >"$scratch/$1" <<YAML
