@@ -12,6 +12,8 @@ typedef enum webhook_statement {
     WEBHOOK_ENDPOINT_PUT,
     WEBHOOK_MISSING,
     WEBHOOK_PUT,
+    WEBHOOK_UNENDED,
+    WEBHOOK_PUT_ENDED,
     WEBHOOK_CLAIM,
     WEBHOOK_SETTLE,
     WEBHOOK_NEXT,
@@ -32,7 +34,8 @@ struct webhook {
 const char *const webhook_state_names[N_WEBHOOK_STATES] = {"waiting", "delivered", "dead",
                                                            "needless"};
 
-/* Numbers of states are part of the format: add at the end only. */
+/* Numbers of states are part of the format: add at the end only. `wanted` is below 0 for
+ * the end of a task, of which that many were wanted. */
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS webhook_endpoint (id TEXT PRIMARY KEY, origin TEXT)"
     " WITHOUT ROWID;"
@@ -44,9 +47,19 @@ static const char schema[] =
     " (endpoint, due_ms, id) WHERE state = 0;";
 
 #define TASKS_NOT_TOLD                                                                   \
-    " FROM crowd_task t WHERE t.closed = 0 AND (t.open = 1 OR t.gold IS NOT NULL)"       \
+    " FROM crowd_task t WHERE " WANTS_ANSWERS                                            \
     " AND NOT EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.endpoint = ?1"            \
     " AND d.task = t.id AND d.wanted >= t.wanted)"
+
+#define WANTS_ANSWERS "t.closed = 0 AND (t.open = 1 OR t.gold IS NOT NULL)"
+
+/* One that was not answered may have arrived all the same. An end also stands for all
+ * that was told of the task before. */
+#define ENDS_NOT_TOLD                                                                    \
+    " FROM webhook_delivery d JOIN crowd_task t ON t.id = d.task WHERE d.endpoint = ?1"  \
+    " AND d.wanted > 0 AND (d.state = 1 OR (d.state IN (2, 3) AND d.tries > 1))"         \
+    " AND NOT (" WANTS_ANSWERS ") AND NOT EXISTS (SELECT 1 FROM webhook_delivery e"      \
+    " WHERE e.endpoint = ?1 AND e.task = d.task AND e.wanted <= -d.wanted)"
 
 static const char *const texts[N_WEBHOOK_STATEMENTS] = {
     [WEBHOOK_ENDPOINT_PUT] = "INSERT OR IGNORE INTO webhook_endpoint VALUES (?, ?)",
@@ -55,6 +68,12 @@ static const char *const texts[N_WEBHOOK_STATEMENTS] = {
                     " tries, due_ms, made_ms, status, problem) SELECT ?1, t.id, t.wanted,"
                     " lower(hex(randomblob(32))), 0, 0, ?2, ?2, 0, ''" TASKS_NOT_TOLD
                     " ORDER BY t.priority DESC, t.n",
+    [WEBHOOK_UNENDED] = "SELECT 1" ENDS_NOT_TOLD " LIMIT 1",
+    [WEBHOOK_PUT_ENDED] =
+        "INSERT INTO webhook_delivery (endpoint, task, wanted, key, state, tries, due_ms,"
+        " made_ms, status, problem) SELECT ?1, d.task, -max(d.wanted),"
+        " lower(hex(randomblob(32))), 0, 0, ?2, ?2, 0, ''" ENDS_NOT_TOLD
+        " GROUP BY d.task ORDER BY min(d.id)",
     [WEBHOOK_CLAIM] =
         "UPDATE webhook_delivery SET due_ms = ?3, tries = tries + 1 WHERE id = (SELECT id"
         " FROM webhook_delivery WHERE endpoint = ?1 AND state = 0 AND due_ms <= ?2"
@@ -161,20 +180,28 @@ void webhook_close(webhook *w)
 
 /* ---- The queue ---- */
 
-int webhook_enqueue(webhook *w, int64_t now_ms, size_t *n, error *err)
+/* Write down what `missing` finds, adding to *n. Most of the time there is nothing to
+ * write, and nobody is kept from writing. */
+static int enqueue(webhook *w, webhook_statement missing, webhook_statement put,
+                   int64_t now_ms, size_t *n, error *err)
 {
     sqlite3_stmt *q;
-    *n = 0;
-    /* Most of the time there is nothing to write, and nobody is kept from writing. */
-    TRY(sql_query(&w->file, WEBHOOK_MISSING, &q, err, "s", w->endpoint));
-    int rc = sql_next(&w->file, q, "look for new tasks", err);
+    TRY(sql_query(&w->file, missing, &q, err, "s", w->endpoint));
+    int rc = sql_next(&w->file, q, "look for what is to be told", err);
     if (rc <= 0)
         return rc;
     sql_done(q);
-    TRY(sql_execute(&w->file, WEBHOOK_PUT, "write deliveries down", err, "si",
-                    w->endpoint, now_ms));
-    *n = (size_t)sqlite3_changes(w->file.db);
+    TRY(sql_execute(&w->file, put, "write deliveries down", err, "si", w->endpoint,
+                    now_ms));
+    *n += (size_t)sqlite3_changes(w->file.db);
     return 0;
+}
+
+int webhook_enqueue(webhook *w, int64_t now_ms, size_t *n, error *err)
+{
+    *n = 0;
+    TRY(enqueue(w, WEBHOOK_MISSING, WEBHOOK_PUT, now_ms, n, err));
+    return enqueue(w, WEBHOOK_UNENDED, WEBHOOK_PUT_ENDED, now_ms, n, err);
 }
 
 static void read_text(sqlite3_stmt *q, int column, char *out, size_t size)
@@ -196,8 +223,10 @@ int webhook_claim(webhook *w, int64_t now_ms, int64_t hold_ms, webhook_job *out,
     int rc = sql_next(&w->file, q, "take a delivery", err);
     if (rc <= 0)
         return rc;
+    int64_t wanted = sqlite3_column_int64(q, 3);
     *out = (webhook_job){.id = sqlite3_column_int64(q, 0),
-                         .wanted = (size_t)sqlite3_column_int64(q, 3),
+                         .wanted = (size_t)(wanted < 0 ? -wanted : wanted),
+                         .ended = wanted < 0,
                          .tries = (size_t)sqlite3_column_int64(q, 4),
                          .made_ms = sqlite3_column_int64(q, 5)};
     read_text(q, 1, out->key, sizeof out->key);
@@ -401,9 +430,20 @@ static int add_body(webhook *w, const webhook_job *j, const char *answer_url, te
     return rc < 0 ? rc : 1;
 }
 
+static int add_end(const webhook_job *j, text *out, error *err)
+{
+    json_t *end = json_pack("{s:s, s:s, s:s, s:I, s:I}", "type", "ended", "key", j->key,
+                            "task", j->task, "wanted", (json_int_t)j->wanted, "created",
+                            (json_int_t)(j->made_ms / 1000));
+    int rc = api_print(out, end, err);
+    return rc < 0 ? rc : 1;
+}
+
 int webhook_body(webhook *w, const webhook_job *j, const char *answer_url, text *out,
                  error *err)
 {
     int wanted = crowd_task_wanted(w->crowd, j->task, err);
-    return wanted <= 0 ? wanted : add_body(w, j, answer_url, out, err);
+    if (wanted < 0 || (wanted > 0) == j->ended)
+        return wanted < 0 ? wanted : 0;
+    return j->ended ? add_end(j, out, err) : add_body(w, j, answer_url, out, err);
 }

@@ -1,5 +1,6 @@
-/* Outgoing webhooks: every task that wants answers is told once to an endpoint, table
- * webhook_delivery of the run's SQLite file. A delivery is written down before it is sent
+/* Outgoing webhooks: every task that wants answers is told once to an endpoint, and so is
+ * the end of every task that it was told of, table webhook_delivery of the run's SQLite
+ * file. A delivery is written down before it is sent
  * and again after, so that a process killed in between sends it again under the same key:
  * at least once, and never twice for a receiver that keeps keys.
  *
@@ -21,7 +22,8 @@ int webhook_open(webhook **out, const char *path, const char *url, error *err);
 void webhook_close(webhook *w);
 
 /* Write down deliveries for the tasks that want answers and have none: those that are
- * new, and those of which more ratings are wanted than they were told of. */
+ * new, and those of which more ratings are wanted than they were told of. And for those
+ * that the endpoint may know of, and that want no answers any more. */
 int webhook_enqueue(webhook *w, int64_t now_ms, size_t *n, error *err);
 
 enum { WEBHOOK_KEY = 65 };
@@ -29,7 +31,8 @@ typedef struct webhook_job {
     int64_t id;
     char key[WEBHOOK_KEY]; /* Idempotency-Key, the same for every try */
     char task[SHA256_HEX];
-    size_t wanted;
+    size_t wanted;   /* ratings, of a task that ended as well */
+    bool ended;      /* no answers are wanted any more */
     size_t tries;    /* this one included */
     int64_t made_ms; /* when it was written down */
 } webhook_job;
@@ -39,7 +42,8 @@ typedef struct webhook_job {
 int webhook_claim(webhook *w, int64_t now_ms, int64_t hold_ms, webhook_job *out,
                   error *err);
 /* What is sent for it, appended as JSON: outputs in an order that only the key decides.
- * 1, or 0 when no answer is wanted any more. `answer_url`: where ratings go; NULL. */
+ * 1, or 0 when that is not so any more: no answers are wanted, or again. `answer_url`:
+ * where ratings go; NULL. */
 int webhook_body(webhook *w, const webhook_job *j, const char *answer_url, text *out,
                  error *err);
 
@@ -47,7 +51,7 @@ typedef enum webhook_state {
     WEBHOOK_WAITING,
     WEBHOOK_DELIVERED,
     WEBHOOK_DEAD,     /* given up after the stated number of tries */
-    WEBHOOK_NEEDLESS, /* its task was done or closed before it was told */
+    WEBHOOK_NEEDLESS, /* its task was done or closed, or open again, before it was told */
     N_WEBHOOK_STATES
 } webhook_state;
 extern const char *const webhook_state_names[N_WEBHOOK_STATES];

@@ -37,8 +37,9 @@ static void tell(const webhook_sender *s, const webhook_job *j, webhook_state st
     char line[600], then[80] = "given up";
     if (state == WEBHOOK_WAITING)
         snprintf(then, sizeof then, "again in %.1f s", (double)wait_ms / 1e3);
-    snprintf(line, sizeof line, "task %.12s…: try %zu of %zu: %.400s; %s", j->task,
-             j->tries, s->max_tries, problem, then);
+    snprintf(line, sizeof line, "%stask %.12s…: try %zu of %zu: %.400s; %s",
+             j->ended ? "the end of " : "", j->task, j->tries, s->max_tries, problem,
+             then);
     if (s->tell)
         s->tell(s->context, line);
 }

@@ -287,7 +287,56 @@ def test_what_needs_no_answer_any_more_is_not_told(s, r):
         s.api("POST", "ratings", {"assignment": given["assignment"], "answer": 0, "seconds": 5})
     out, _ = p.communicate(timeout=20)
     assert "2 needless" in out, out
-    same(len(r.got), 2)
+    # Both arrived, though the endpoint said that it had failed: it hears of the end.
+    same([json.loads(b)["type"] for _, _, b, _ in r.got], ["task", "task", "ended", "ended"])
+
+
+def answer_all(s, rater):
+    while given := s.api("GET", f"next?rater={rater}").json()["assignment"]:
+        s.api("POST", "ratings", {"assignment": given["assignment"], "answer": 0, "seconds": 5})
+
+
+def told_of(r, task):
+    return [(t["type"], t["wanted"]) for t in (json.loads(b) for _, _, b, _ in r.got) if t["task"] == task]
+
+
+def test_the_end_of_a_task_is_told_once_to_who_knows_of_it(s, r):
+    a, b, gold = s.task(1), s.task(2, wanted=2), s.task(3, gold=1)
+    hook(s.run, r.url, "--once")
+    answer_all(s, s.rater("ann")[0])
+    r.plan = [503]
+    hook(s.run, r.url, "--once", "--first", "0.02")
+    same(told_of(r, a), [("task", 1), ("ended", 1), ("ended", 1)])
+    same(len(set(r.keys())), 4)  # the second is the first again
+    end = next(json.loads(body) for _, _, body, _ in r.got if b'"ended"' in body)
+    same(set(end), {"type", "key", "task", "wanted", "created"})
+    same((told_of(r, b), told_of(r, gold)), ([("task", 2)], [("task", 1)]))
+    s.task(1, wanted=2)  # more are wanted after all
+    hook(s.run, r.url, "--once")
+    answer_all(s, s.rater("bob")[0])
+    hook(s.run, r.url, "--once")
+    same(told_of(r, a)[3:], [("task", 2), ("ended", 2)])
+    same(told_of(r, b), [("task", 2), ("ended", 2)])
+    s.task(4)
+    other = Receiver()
+    hook(s.run, other.url, "--once")  # who was told of nothing hears of no end
+    same([t["type"] for t in (json.loads(b) for _, _, b, _ in other.got)], ["task", "task"])
+    other.close()
+    assert hook(s.run, r.url, "--once").stdout.startswith("1 delivered")
+    assert hook(s.run, r.url, "--once").stdout.startswith("0 delivered")
+
+
+def test_an_end_that_is_none_any_more_is_not_told(s, r):
+    a = s.task(1)
+    hook(s.run, r.url, "--once")
+    answer_all(s, s.rater("ann")[0])
+    r.plan = [500]
+    p = start(s.run, r.url, "--first", "2", "--most", "2", "--once")
+    r.wait(2)
+    s.task(1, wanted=2)
+    out, _ = p.communicate(timeout=20)
+    assert "1 delivered" in out and "1 needless" in out, out
+    same(told_of(r, a), [("task", 1), ("ended", 1), ("task", 2)])
 
 
 def test_secrets_stay_out_of_files_and_logs(s, r):

@@ -20,11 +20,15 @@ static const char usage[] =
     "any\n"
     "crowd can be attached: one POST per task, JSON with the question and the outputs "
     "in\n"
-    "random order, without a word of where they come from. Answers come back to\n"
-    "POST /api/v1/webhook of 'lamarck rate serve RUN', or by any other way. Stays until\n"
-    "Ctrl-C. It is a process of its own, so that an endpoint that hangs holds up "
-    "neither\n"
-    "the run nor its server; it may be killed at any time.\n"
+    "random order, without a word of where they come from, and one when a task that it "
+    "was\n"
+    "told of wants no more. Answers come back to POST /api/v1/webhook of 'lamarck rate "
+    "serve\n"
+    "RUN', or by any other way. Stays until Ctrl-C. It is a process of its own, so that "
+    "an\n"
+    "endpoint that hangs holds up neither the run nor its server; it may be killed at "
+    "any\n"
+    "time.\n"
     "\n"
     "Each POST has a key that stays the same when it is sent again (Idempotency-Key) and "
     "a\n"
@@ -148,17 +152,17 @@ static int work(const hook *h, webhook *w, webhook_sent *sent, error *err)
         TRY(webhook_revive(w, webhook_now_ms(), &n, err));
         fprintf(stderr, "lamarck: %zu deliveries wait again\n", n);
     }
+    bool idle = false;
     while (!command_interrupted) {
-        bool idle;
         TRY(webhook_enqueue(w, webhook_now_ms(), &n, err));
+        if (idle && n == 0 && h->once)
+            break;
         int rc = webhook_send_due(w, &h->s, sent, err);
         if (rc == E_INTERRUPTED)
             break;
         TRY(rc);
         TRY(wait_for_work(w, &idle, err));
-        if (idle && h->once)
-            break;
-        if (idle && !command_interrupted)
+        if (idle && !h->once && !command_interrupted)
             poll(NULL, 0, LOOK_MS);
     }
     return 0;
