@@ -121,6 +121,8 @@ static void print_text(const request *q, const mturk_bill *b, const mturk_money 
                b->too_long);
     if (b->busy)
         printf("not posted, since another command is at it: %zu\n", b->busy);
+    if (!b->hits && !b->over_cap && !b->too_long && !b->busy)
+        printf("no task here wants answers that are not posted already\n");
 }
 
 static int tell(const request *q, mturk *turk, const mturk_bill *b, bool sent, error *err)

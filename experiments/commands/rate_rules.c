@@ -17,7 +17,7 @@ static const char usage[] =
     "  --repeat-share X     of a rater's tasks that he has answered before (0.05)\n"
     "  --min-seconds X      faster answers do not count (1)\n"
     "  --max-ratings N      of one rater; 0: no limit (0)\n"
-    "  --min-checks N       gold and repeated answers before a rater can fail (4)\n"
+    "  --min-checks N       gold and repeated answers before a rater can fail (8)\n"
     "  --min-right X        smallest share of right ones of these (0.6); who is below "
     "is\n"
     "                       excluded: none of his ratings count. On a scale of five\n"
