@@ -233,6 +233,40 @@ static void test_a_run_comes_back_bit_for_bit(void **state)
     store_close(s);
 }
 
+static void assert_total(store *s, uint64_t tokens, double seconds)
+{
+    error err = {0};
+    run_record *r = NULL;
+    must(store_run_read(s, 1, &r, &err), &err);
+    assert_int_equal(r->spent[FOR_SEARCH].tokens, tokens);
+    assert_same_bits(r->seconds, seconds);
+    run_record_free(r);
+}
+
+/* Stopped, gone on with, killed: what was spent is never less than what is known of. */
+static void test_a_run_under_way_has_spent_what_its_last_step_had(void **state)
+{
+    error err = {0};
+    spend spent[N_PURPOSES] = {[FOR_SEARCH] = {.tokens = 700}};
+    store *s = open_store(*state);
+    uint64_t id = begin_run(s);
+    history_point h = {.seconds = 2.5, .spent[FOR_SEARCH] = {.tokens = 600}};
+    must(store_put_history(s, id, &h, &err), &err);
+    assert_total(s, 600, 2.5);
+    must(store_put_end(s, id, "interrupted", spent, 3, &err), &err);
+    must(store_run_status(s, id, RUN_STOPPED, &err), &err);
+    assert_total(s, 700, 3);
+    must(store_run_status(s, id, RUN_RUNNING, &err), &err);
+    assert_total(s, 700, 3); /* the replay is not there yet */
+    h = (history_point){.step = 1, .seconds = 4, .spent[FOR_SEARCH] = {.tokens = 900}};
+    must(store_put_history(s, id, &h, &err), &err);
+    assert_total(s, 900, 4);
+    store_close(s);
+    must(store_open_readonly(&s, *state, &err), &err);
+    assert_total(s, 900, 4);
+    store_close(s);
+}
+
 static void test_latest_and_listed_runs(void **state)
 {
     error err = {0};
@@ -618,6 +652,7 @@ int main(void)
         T(test_memo_keeps_bytes_and_first_value),
         T(test_memo_tells_which_run_computed_a_value),
         T(test_a_run_comes_back_bit_for_bit),
+        T(test_a_run_under_way_has_spent_what_its_last_step_had),
         T(test_latest_and_listed_runs),
         T(test_another_schema_version_is_refused_naming_both),
         T(test_an_older_file_is_read_as_it_is_and_written_after_an_upgrade),

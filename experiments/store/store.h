@@ -149,8 +149,8 @@ typedef struct run_record {
     size_t n_candidates;
     bool has_verdict;
     verdict verdict;
-    spend spent[N_PURPOSES]; /* totals at the end */
-    double seconds;
+    spend spent[N_PURPOSES];   /* totals; up to its last step while a run is under way */
+    double seconds;            /* that these took */
     training_record *training; /* of `lamarck prefix`, see training.h; NULL: a search */
     people_record *people; /* who judged, see people.h; NULL: the model alone, or nobody
                               looked (people_look) */

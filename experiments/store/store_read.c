@@ -6,6 +6,7 @@
 
 #include "people.h"
 #include "store_sql.h"
+#include "training.h"
 
 int store_run_ids(store *s, uint64_t **ids, size_t *n, error *err)
 {
@@ -298,16 +299,49 @@ static int read_verdict(store *s, run_record *r, error *err)
     return read_scores(s, r->id, &r->verdict, err);
 }
 
+static uint64_t tokens_of(const spend spent[N_PURPOSES])
+{
+    uint64_t sum = 0;
+    for (size_t p = 0; p < N_PURPOSES; p++)
+        sum += spent[p].tokens;
+    return sum;
+}
+
+/* Of a run under way, or killed, what its last step had spent. */
+static void take_later(run_record *r, const spend spent[N_PURPOSES], double seconds)
+{
+    if (tokens_of(spent) <= tokens_of(r->spent))
+        return;
+    memcpy(r->spent, spent, sizeof r->spent);
+    r->seconds = seconds;
+}
+
+static int read_spent(store *s, run_record *r, bool ended, error *err)
+{
+    spend kept[N_PURPOSES];
+    const training_record *t = r->training;
+    TRY(store_read_spend(s, r->id, STEP_END, r->spent, err));
+    if (!ended && r->n_history)
+        take_later(r, r->history[r->n_history - 1].spent,
+                   r->history[r->n_history - 1].seconds);
+    if (!ended && t && t->n_steps) {
+        TRY(store_read_spend(s, r->id, STEP_CHECKPOINT, kept, err));
+        take_later(r, kept, t->steps[t->n_steps - 1].seconds);
+    }
+    return 0;
+}
+
 static int read_all(store *s, run_record *r, error *err)
 {
     TRY(read_run(s, r, err));
+    bool ended = r->status != RUN_RUNNING;
     TRY(notice_killed(s, r, err));
     TRY(read_history(s, r, err));
     TRY(read_operators(s, r, err));
     TRY(read_candidates(s, r, err));
     TRY(read_verdict(s, r, err));
     TRY(store_read_training(s, r, err));
-    return store_read_spend(s, r->id, STEP_END, r->spent, err);
+    return read_spent(s, r, ended, err);
 }
 
 int store_run_read(store *s, uint64_t id, run_record **out, error *err)
