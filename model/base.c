@@ -210,6 +210,24 @@ char *string_copy(const char *s)
 
 /* ---- Files and UTF-8 ---- */
 
+static int open_descriptor(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+    if (flags >= 0)
+        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    return fd;
+}
+
+FILE *file_open(const char *path)
+{
+    int fd = open_descriptor(path);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+    if (fd >= 0 && !f)
+        close(fd);
+    return f;
+}
+
 /* Read from fd to the end; the size that fstat gave is a hint only (pipes, /proc). */
 static int read_all(int fd, const char *path, size_t limit, text *t, error *err)
 {
@@ -232,7 +250,7 @@ static int read_all(int fd, const char *path, size_t limit, text *t, error *err)
 
 int file_read(const char *path, size_t limit, char **out, size_t *n, error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open_descriptor(path);
     if (fd < 0)
         return error_set(err, E_IO, "cannot open %s: %s", path, strerror(errno));
     text t = {0};

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* ---- Errors: functions that can fail return 0 or one of these, and fill *err once. ----
  */
@@ -97,6 +98,9 @@ char *string_copy(const char *s);
 
 /* ---- Files and UTF-8 ---- */
 
+/* Open for reading; NULL, and errno says why. A FIFO that nobody writes to is empty, and
+ * not waited for. */
+FILE *file_open(const char *path);
 /* Read a whole file, at most `limit` bytes. *out is NUL-terminated; new, free() it. */
 int file_read(const char *path, size_t limit, char **out, size_t *n, error *err);
 /* Write a temporary file beside `path`, flush it to the disk, rename it: the file is the

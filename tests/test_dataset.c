@@ -186,9 +186,11 @@ static const refusal refusals[] = {
     {DATASET_CSV, "", 0, E_FORMAT, "f is empty: it needs a header"},
     {DATASET_CSV, "input,target\n", 0, E_FORMAT, "f has no rows"},
     {DATASET_CSV, "inptu,target\na,b\n", 0, E_FORMAT,
-     "f:1: the header has no column \"input\"; did you mean \"inptu\"?"},
+     "f:1: the header has no column \"input\", but \"inptu\", \"target\"; did you mean "
+     "\"inptu\"?"},
     {DATASET_CSV, "input,answer\na,b\n", 0, E_FORMAT,
-     "f:1: the header has no column \"target\" (nor \"label\")"},
+     "f:1: the header has no column \"target\" (nor \"label\"), but \"input\", "
+     "\"answer\""},
     {DATASET_CSV, "input,,target\na,b,c\n", 0, E_FORMAT,
      "f:1: column 2 of the header has no name"},
     {DATASET_CSV, "input,target,input\na,b,c\n", 0, E_FORMAT,

@@ -83,7 +83,7 @@ int crowd_rows_begin(crowd_rows *r, FILE *f, const char *path, const char *const
 int crowd_rows_open(crowd_rows *r, const char *path, const char *const *known, error *err)
 {
     bool standard = strcmp(path, "-") == 0;
-    FILE *f = standard ? stdin : fopen(path, "re");
+    FILE *f = standard ? stdin : file_open(path);
     *r = (crowd_rows){0};
     if (!f)
         return error_set(err, E_IO, "cannot open %s: %s", path, strerror(errno));

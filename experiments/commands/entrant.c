@@ -68,7 +68,7 @@ static int take_seed(entrant *e, size_t which, const char *value, error *err)
 static int refuse(const char *what, error *err)
 {
     char head[4] = "";
-    FILE *f = fopen(what, "re");
+    FILE *f = file_open(what);
     if (!f)
         return error_set(err, E_USAGE,
                          "cannot open %s: %s; without --experiment a prompt is a file of "

@@ -264,7 +264,7 @@ int dataset_load(dataset **out, const char *path, const dataset_fields *fields,
 {
     dataset_format format = DATASET_JSONL;
     TRY(format_of(path, &format, err));
-    FILE *f = fopen(path, "rbe");
+    FILE *f = file_open(path);
     if (!f)
         return error_set(err, E_IO, "cannot open %s: %s", path, strerror(errno));
     int rc = load_stream(out, f, format, path, fields, err);

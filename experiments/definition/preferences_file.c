@@ -151,7 +151,7 @@ int preferences_load(reward_texts *to, const char *path, error *err)
 {
     if (strcmp(path, "-") == 0)
         return read_stream(to, stdin, "stdin", err);
-    FILE *f = fopen(path, "rbe");
+    FILE *f = file_open(path);
     if (!f)
         return error_set(err, E_IO, "cannot read %s: %s", path, strerror(errno));
     int rc = read_stream(to, f, path, err);

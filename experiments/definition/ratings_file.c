@@ -237,7 +237,7 @@ static int read_path(const source *s, const char *path, error *err)
 {
     if (strcmp(path, "-") == 0)
         return read_stream(s, stdin, "stdin", true, err);
-    FILE *f = fopen(path, "re");
+    FILE *f = file_open(path);
     if (!f)
         return error_set(err, E_IO, "cannot open %s: %s", path, strerror(errno));
     size_t n = strlen(path);

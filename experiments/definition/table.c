@@ -151,17 +151,34 @@ int table_next_of(table *t, size_t n_columns, error *err)
                      t->path, t->begun, t->n, n_columns);
 }
 
+/* The header's names in quotes, as many as there is room for. */
+static void list_names(const table *t, char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const char *name = table_cell(t, i);
+        if (used + strlen(name) + sizeof ", \"\", …" > size) {
+            snprintf(out + used, size - used, "%s…", i ? ", " : "");
+            return;
+        }
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s\"%s\"", i ? ", " : "", name);
+    }
+}
+
 int table_missing_column(const table *t, const char *wanted, const char *usual,
                          error *err)
 {
     const char *names[TABLE_MAX_CELLS];
+    char all[300] = "";
     for (size_t i = 0; i < t->n; i++)
         names[i] = table_cell(t, i);
     const char *near = nearest_name(wanted, names, t->n);
-    return error_set(err, E_FORMAT,
-                     "%s:%zu: the header has no column \"%.60s\"%s%s%.60s%s", t->path,
-                     t->begun, wanted, usual, near ? "; did you mean \"" : "",
-                     near ? near : "", near ? "\"?" : "");
+    list_names(t, all, sizeof all);
+    return error_set(
+        err, E_FORMAT, "%s:%zu: the header has no column \"%.60s\"%s, but %s%s%.60s%s",
+        t->path, t->begun, wanted, usual, all, near ? "; did you mean \"" : "",
+        near ? near : "", near ? "\"?" : "");
 }
 
 int table_check_header(const table *t, error *err)

@@ -11,7 +11,7 @@ enum { MAX_LINE_BYTES = 16 << 20 };
 int json_lines_open(json_lines *l, const char *path, error *err)
 {
     bool standard = strcmp(path, "-") == 0;
-    FILE *f = standard ? stdin : fopen(path, "re");
+    FILE *f = standard ? stdin : file_open(path);
     if (!f)
         return error_set(err, E_IO, "cannot open %s: %s", path, strerror(errno));
     *l = (json_lines){.file = f, .path = standard ? "stdin" : path};

@@ -77,7 +77,7 @@ int prompt_file_json(const run_record *r, uint64_t id, json_t **out, error *err)
 bool prompt_file_is(const char *path)
 {
     char head[256] = "";
-    FILE *f = fopen(path, "re");
+    FILE *f = file_open(path);
     if (!f)
         return false;
     size_t n = fread(head, 1, sizeof head - 1, f);

@@ -84,4 +84,9 @@ run bench "$model" --train both
 run bench "$model" --train prompt --workload "$scratch/workload.json"
 run bench "$model" --train prefix --virtual 0
 run bench "$model" --train prefix --virtual 100000
+note "a pipe that nobody writes to is empty, and not waited for:"
+mkfifo "$scratch/pipe.csv"
+run score "$model" --rows "$scratch/pipe.csv"
+run evolve "$scratch/pipe.csv"
+run rate aggregate --ratings "$scratch/pipe.csv" --method alpha
 finish
