@@ -239,6 +239,48 @@ static void test_a_mixed_fitness_and_a_choice_of_four_have_one_too(void **state)
     }
 }
 
+/* One that says yes now and then. */
+static int choosy_answer(const char *rater, const assignment *a)
+{
+    if (a->question.kind == QUESTION_ACCEPT)
+        return scripted_liking(a->shown[0]) > 5;
+    return scripted_answer(rater, a);
+}
+
+static run_record *choosy_run(const char *dir, const char *const *set, size_t n)
+{
+    people_begin(dir, set, n, NULL);
+    while (run_state_of(dir) == 1) {
+        assert_true(crowd_by_script(dir, morning, choosy_answer) > 0);
+        people_go_on(dir);
+    }
+    return read_run(dir, 0);
+}
+
+/* What people give to single outputs, from 0 to 1: the scores of others are like theirs.
+ */
+static void test_single_outputs_have_one_too(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < OTHER_QUESTIONS; i++) {
+        const char *set[] = {other_questions[i][0], other_questions[i][1], soon[0],
+                             "budget={evaluations: 300}"};
+        char *dir = scratch_new();
+        run_record *r = choosy_run(dir, set, 4);
+        surrogate_record s = latest_of(dir);
+        assert_int_equal(r->status, RUN_FINISHED);
+        assert_true(r->has_verdict);
+        assert_int_equal(s.stage, SURROGATE_TRUSTED);
+        assert_true(s.by_reward > 10);
+        assert_true(s.slope > 0.2 && s.slope < 2);
+        for (size_t k = 0; k < r->n_candidates; k++)
+            assert_true(isnan(r->candidates[k].value) ||
+                        (r->candidates[k].value >= 0 && r->candidates[k].value <= 1));
+        run_record_free(r);
+        scratch_remove(dir);
+    }
+}
+
 static void test_a_cap_on_ratings_is_kept(void **state)
 {
     (void)state;
@@ -448,6 +490,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_taste_that_turns_hands_back_to_people),
         cmocka_unit_test(test_a_taste_that_cannot_be_learned_is_left_to_people),
         cmocka_unit_test(test_a_mixed_fitness_and_a_choice_of_four_have_one_too),
+        cmocka_unit_test(test_single_outputs_have_one_too),
         cmocka_unit_test(test_a_cap_on_ratings_is_kept),
         cmocka_unit_test(test_reading_is_charged_within_the_budget),
         cmocka_unit_test(test_killed_anywhere_it_chooses_the_same),

@@ -217,13 +217,6 @@ static int read_mixed(experiment *e, const yaml_node *map, error *err)
 /* What it learns from, and who else chooses. */
 static int check_surrogate(const people_plan *p, const yaml_node *node, error *err)
 {
-    question_kind kind = p->question.kind;
-    if (kind != QUESTION_COMPARE && kind != QUESTION_BEST)
-        return yaml_key_error(node, err, E_FORMAT,
-                              "a surrogate learns which of two outputs people prefer, "
-                              "and with ask: %s nobody is asked that: use ask: compare "
-                              "or best",
-                              question_names[kind]);
     if (p->screen > 0)
         return yaml_key_error(node, err, E_FORMAT,
                               "fitness has both \"surrogate\" and \"screen\": either "

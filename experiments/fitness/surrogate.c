@@ -45,6 +45,7 @@ int surrogate_open(surrogate **out, const experiment *e, const scorer *c,
     if (!s)
         return error_memory(err, sizeof *s);
     s->experiment = e;
+    s->single = question_outputs(e->people.question.kind) == 1;
     s->bred = array_new(e->data->n, sizeof *s->bred);
     int rc = s->bred ? 0 : error_memory(err, e->data->n);
     for (size_t i = 0; rc == 0 && i < from->n; i++)
@@ -173,9 +174,10 @@ bool surrogate_is_open(const surrogate_cell *c)
     return c->text != NO_TEXT && c->text != c->anchor;
 }
 
-double surrogate_odds(const surrogate_cell *c)
+double surrogate_rise(const surrogate *s, const surrogate_cell *c)
 {
-    return preference_odds(c->value - c->anchor_value, c->doubt * c->doubt);
+    double above = c->value - c->level;
+    return s->single ? above : preference_odds(above, c->doubt * c->doubt);
 }
 
 static int add_cell(surrogate *s, const outputs *o, size_t i, size_t k, error *err)
@@ -188,12 +190,14 @@ static int add_cell(surrogate *s, const outputs *o, size_t i, size_t k, error *e
                         .penalty = s->experiment->fitness.length_weight *
                                    (double)part->prompt_tokens,
                         .value = (double)NAN,
-                        .anchor_value = (double)NAN,
+                        .level = (double)NAN,
                         .doubt = (double)NAN,
                         .score = 0.5,
                         .shown = true};
     if (s->bred[at]) {
-        TRY(shelve(s, at, o->texts[seed->first_pair + o->seed_at[at]], &c.anchor, err));
+        if (!s->single)
+            TRY(shelve(s, at, o->texts[seed->first_pair + o->seed_at[at]], &c.anchor,
+                       err));
         TRY(shelve(s, at, o->texts[part->first_pair + k], &c.text, err));
         s->open = true;
     }
@@ -231,7 +235,7 @@ static int fit(surrogate *s, error *err)
     for (size_t i = 0; i < s->n_ratings; i++)
         list[i] =
             (reward_rating){s->ratings[i].a, s->ratings[i].b, s->ratings[i].outcome};
-    reward_data d = {.head = HEAD_PAIRWISE,
+    reward_data d = {.head = s->single ? HEAD_SCALAR : HEAD_PAIRWISE,
                      .x = t->x,
                      .n_items = t->n_read,
                      .n_features = text_reader_width(s->reader),
@@ -245,23 +249,47 @@ static int fit(surrogate *s, error *err)
     return rc;
 }
 
-static void predict(surrogate *s, surrogate_cell *c)
+/* What people gave on the average, from 0 to 1. */
+static double level_of_ratings(const surrogate *s)
 {
-    const text_shelf *t = &s->texts;
-    size_t width = text_reader_width(s->reader);
-    const double *said = t->x + (size_t)c->text * width;
-    const double *anchor = t->x + (size_t)c->anchor * width;
+    double sum = 0;
+    for (size_t i = 0; i < s->n_ratings; i++)
+        sum += s->ratings[i].outcome;
+    return sum / (double)s->n_ratings;
+}
+
+static void predict_single(surrogate *s, surrogate_cell *c, const double *said)
+{
+    reward_score(s->reward, said, 1, &c->value, &c->doubt);
+    c->level = level_of_ratings(s);
+    double score = c->level + s->state.slope * surrogate_rise(s, c);
+    c->score = fmin(1, fmax(0, score));
+}
+
+static void predict_against(surrogate *s, surrogate_cell *c, const double *said,
+                            const double *anchor)
+{
     double margin;
     reward_score(s->reward, said, 1, &c->value, NULL);
-    reward_score(s->reward, anchor, 1, &c->anchor_value, NULL);
+    reward_score(s->reward, anchor, 1, &c->level, NULL);
     reward_margin(s->reward, said, anchor, &margin, &c->doubt);
-    c->score = logistic(s->state.slope * surrogate_odds(c));
+    c->score = logistic(s->state.slope * surrogate_rise(s, c));
+}
+
+static void predict(surrogate *s, surrogate_cell *c)
+{
+    const double *x = s->texts.x;
+    size_t width = text_reader_width(s->reader);
+    if (s->single)
+        predict_single(s, c, x + (size_t)c->text * width);
+    else
+        predict_against(s, c, x + (size_t)c->text * width, x + (size_t)c->anchor * width);
 }
 
 /* ---- Choices on record ---- */
 
 typedef struct choice_record {
-    double value, anchor_value, doubt, score;
+    double value, level, doubt, score;
     uint64_t shown;
 } choice_record;
 
@@ -271,7 +299,7 @@ static int remember_choice(const surrogate *s, const char *key, error *err)
     int rc = 0;
     for (size_t k = 0; rc == 0 && k < s->n_cells; k++) {
         const surrogate_cell *c = &s->cells[k];
-        choice_record r = {c->value, c->anchor_value, c->doubt, c->score, c->shown};
+        choice_record r = {c->value, c->level, c->doubt, c->score, c->shown};
         rc = text_add(&t, &r, sizeof r, err);
     }
     if (rc == 0)
@@ -294,7 +322,7 @@ static int recall_choice(surrogate *s, const char *key, error *err)
         choice_record r;
         memcpy(&r, bytes + k * sizeof r, sizeof r);
         c->value = r.value;
-        c->anchor_value = r.anchor_value;
+        c->level = r.level;
         c->doubt = r.doubt;
         c->score = r.score;
         c->shown = r.shown != 0;
@@ -324,7 +352,8 @@ static void value_texts(surrogate *s)
         if (c->text == NO_TEXT)
             continue;
         s->texts.value[c->text] = c->value;
-        s->texts.value[c->anchor] = c->anchor_value;
+        if (!s->single)
+            s->texts.value[c->anchor] = c->level;
     }
 }
 

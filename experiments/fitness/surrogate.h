@@ -1,8 +1,9 @@
 /* A reward in the place of people, as long as it deserves that: it is learned from
  * people's answers as they come, scores what every candidate of a batch says, and lets
- * people see what may be selected and what it is in doubt about. The rest has its score:
- * the chance, as people's own scores have it, of being preferred to the seed's output on
- * the same example.
+ * people see what may be selected and what it is in doubt about. The rest has its score
+ * as people's own are: the chance of being preferred to the seed's output on the same
+ * example; or, where they judge one output at a time, what they would give it, from 0
+ * to 1.
  *
  * Stages. It learns until there are enough ratings; then it is on trial: it is fitted
  * anew before each batch and predicts, while people see everything. When its predictions

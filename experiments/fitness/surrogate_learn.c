@@ -28,7 +28,9 @@ static int add_ids(surrogate *s, const panel *p, error *err)
         if (c->text == NO_TEXT)
             continue;
         TRY(add_id(&s->texts, panel_item_at(p, x->group, x->item)->id, c->text, err));
-        TRY(add_id(&s->texts, panel_item_at(p, x->group, x->anchor)->id, c->anchor, err));
+        if (!s->single)
+            TRY(add_id(&s->texts, panel_item_at(p, x->group, x->anchor)->id, c->anchor,
+                       err));
     }
     return 0;
 }
@@ -56,17 +58,35 @@ static size_t place_of(const surrogate *s, int64_t id)
     return low;
 }
 
-static int add_fresh(listener *l, const crowd_rating *r, const size_t *texts, error *err)
+/* From 0, the worst that can be said, to 1. */
+static double worth_of(const question *q, int answer)
+{
+    return q->kind == QUESTION_SCALE ? (double)(answer - 1) / (double)(q->n_labels - 1)
+                                     : answer;
+}
+
+/* What one text was given. */
+static int add_value(listener *l, const crowd_rating *r, size_t of, error *err)
+{
+    rated_texts p = {.id = r->id,
+                     .outcome = worth_of(&l->s->experiment->people.question, r->answer),
+                     .predicted = l->s->texts.value[of],
+                     .a = of,
+                     .b = of};
+    return text_add(&l->lesson, &p, sizeof p, err);
+}
+
+static int add_choice(listener *l, const crowd_rating *r, const size_t *texts, error *err)
 {
     const double *value = l->s->texts.value;
     for (size_t i = 0; i < r->n_outputs; i++)
         for (size_t j = i + 1; j < r->n_outputs; j++) {
             bool tie = r->answer == ANSWER_TIE, first = r->answer == (int)i;
-            rated_pair p = {.id = r->id,
-                            .outcome = tie ? 0.5 : first,
-                            .predicted = value[texts[i]] - value[texts[j]],
-                            .a = texts[i],
-                            .b = texts[j]};
+            rated_texts p = {.id = r->id,
+                             .outcome = tie ? 0.5 : first,
+                             .predicted = value[texts[i]] - value[texts[j]],
+                             .a = texts[i],
+                             .b = texts[j]};
             if (tie || first || r->answer == (int)j)
                 TRY(text_add(&l->lesson, &p, sizeof p, err));
         }
@@ -94,7 +114,7 @@ static int hear(void *context, const crowd_rating *r, error *err)
             return 0;
         texts[i] = s->texts.of_id[number];
     }
-    return add_fresh(l, r, texts, err);
+    return l->s->single ? add_value(l, r, texts[0], err) : add_choice(l, r, texts, err);
 }
 
 /* A rater was excluded, or took it back. */
@@ -102,7 +122,7 @@ static int add_gone(listener *l, error *err)
 {
     const surrogate *s = l->s;
     for (size_t i = 0; i < s->n_ratings; i++) {
-        rated_pair p = {
+        rated_texts p = {
             .id = s->ratings[i].id, .outcome = (double)NAN, .predicted = (double)NAN};
         if (!l->still[i] && (i == 0 || s->ratings[i - 1].id != p.id))
             TRY(text_add(&l->lesson, &p, sizeof p, err));
@@ -142,7 +162,7 @@ static void forget(surrogate *s, int64_t id)
     s->n_ratings -= end - at;
 }
 
-static int keep(surrogate *s, const rated_pair *p, error *err)
+static int keep(surrogate *s, const rated_texts *p, error *err)
 {
     size_t at = place_of(s, p->id + 1);
     if (p->a >= s->texts.n_read || p->b >= s->texts.n_read)
@@ -161,7 +181,7 @@ static int keep(surrogate *s, const rated_pair *p, error *err)
 
 static int take_lesson(surrogate *s, const char *bytes, size_t n, error *err)
 {
-    rated_pair p;
+    rated_texts p;
     if (n % sizeof p)
         return error_set(err, E_FORMAT,
                          "the remembered lesson of batch %zu is %zu bytes long: not ours",
@@ -199,10 +219,13 @@ static int recall_lesson(surrogate *s, error *err)
 
 /* How far people's scores follow the reward's. Scores of few answers keep to the middle,
  * and a reward that was learned from few ratings exaggerates. Older batches fade, and as
- * long as there are few a slope of a half is presumed. The line goes through the seed. */
+ * long as there are few a slope of a half is presumed, as if by five outputs one log odds
+ * from the seed's, or a fifth of the scale from the mean. The line goes through the seed,
+ * or the mean. */
 static void calibrate(surrogate *s, const double *of_people)
 {
-    static const double fade = 0.9, presumed = 0.5, presumed_squares = 5;
+    static const double fade = 0.9, presumed = 0.5;
+    double presumed_squares = s->single ? 5 * 0.2 * 0.2 : 5;
     s->squares *= fade;
     s->products *= fade;
     for (size_t k = 0, at = 0; k < s->n_cells; k++) {
@@ -210,9 +233,9 @@ static void calibrate(surrogate *s, const double *of_people)
         double p = c->shown ? of_people[at++] : 0;
         if (!c->shown || !surrogate_is_open(c) || isnan(c->value))
             continue;
-        double odds = surrogate_odds(c);
-        s->squares += odds * odds;
-        s->products += odds * log(p / (1 - p));
+        double rise = surrogate_rise(s, c);
+        s->squares += rise * rise;
+        s->products += rise * (s->single ? p - c->level : log(p / (1 - p)));
     }
     double slope =
         (s->products + presumed * presumed_squares) / (s->squares + presumed_squares);

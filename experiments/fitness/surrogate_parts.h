@@ -19,23 +19,26 @@ typedef struct text_shelf {
     size_t *of_id, of_id_capacity;
 } text_shelf;
 
-/* One of two texts was preferred, as a lesson has it. */
-typedef struct rated_pair {
-    int64_t id;     /* of the rating; a choice among four is several pairs */
-    double outcome; /* 1: a, 0: b, 1/2: a tie; NaN: the rating does not count any more */
-    double predicted; /* margin of a over b, before it came; NaN: by nobody */
-    uint64_t a, b;    /* texts */
-} rated_pair;
+/* What a rating says of two texts or of one, as a lesson has it. */
+typedef struct rated_texts {
+    int64_t id;       /* of the rating; a choice among four is several pairs */
+    double outcome;   /* of two, 1: a, 0: b, 1/2: a tie; of one, from 0 to 1; NaN: the
+                         rating does not count any more */
+    double predicted; /* margin of a over b, or value, before it came; NaN: by nobody */
+    uint64_t a, b;    /* texts; of one b is a */
+} rated_texts;
 
 /* What one candidate said on one example; as the choice on record has it, but for the
  * first four members. */
 enum { NO_TEXT = -1 };
 typedef struct surrogate_cell {
     size_t candidate;
-    int64_t text, anchor;              /* NO_TEXT: of another split */
-    double penalty;                    /* of the candidate */
-    double value, anchor_value, doubt; /* NaN where nothing was predicted */
-    double score;                      /* from that, on people's scale */
+    int64_t text, anchor;       /* NO_TEXT: of another split; no anchor for single ones */
+    double penalty;             /* of the candidate */
+    double value, level, doubt; /* NaN where nothing was predicted. level: what the value
+                                   is relative to, that of the seed's text, or, of single
+                                   texts, the mean of what was given so far */
+    double score;               /* from that, on people's scale */
     bool shown;
 } surrogate_cell;
 
@@ -43,14 +46,15 @@ struct surrogate {
     const experiment *experiment;
     text_reader *reader;
     reward_guard *guard;
-    bool *bred; /* (data rows) of the search split */
+    bool *bred;  /* (data rows) of the search split */
+    bool single; /* people judge one text at a time, and do not compare */
     store *store;
     uint64_t run;
     text_shelf texts;
-    rated_pair *ratings; /* that count, by id */
+    rated_texts *ratings; /* that count, by id */
     size_t n_ratings, ratings_capacity;
     reward *reward;           /* of the ratings as they are; NULL: not fitted yet */
-    double squares, products; /* of predicted log odds; with those of people's scores */
+    double squares, products; /* of what was predicted; with people's scores */
     surrogate_record state;
     surrogate_cell *cells; /* of the batch at hand */
     size_t n_cells, cells_capacity;
@@ -61,8 +65,9 @@ struct surrogate {
 
 /* A cell that is open to choice: of the search split, and not what the seed says. */
 bool surrogate_is_open(const surrogate_cell *c);
-/* What the reward says of it, doubt included, as log odds of being preferred. */
-double surrogate_odds(const surrogate_cell *c);
+/* How far the reward says that it is above its level: of a comparison as log odds of
+ * being preferred, doubt included. */
+double surrogate_rise(const surrogate *s, const surrogate_cell *c);
 /* Keep `shown` of a trusted reward's choice: see surrogate_pick.c. */
 int surrogate_pick(const surrogate_plan *how, surrogate_cell *cells, size_t n,
                    error *err);

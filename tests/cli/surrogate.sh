@@ -40,6 +40,5 @@ says "$scratch/again" '"status": "finished"'
 run evolve "$scratch/people.yaml" --dry-run --set fitness.surrogate.share=2
 run evolve "$scratch/people.yaml" --dry-run --set 'fitness.surrogate={rating: 40}'
 run evolve "$scratch/people.yaml" --dry-run --set fitness.surrogate=maybe
-run evolve "$scratch/people.yaml" --dry-run --set fitness.ask=accept
 run evolve "$scratch/people.yaml" --dry-run --set fitness.surrogate.window=12 --set fitness.surrogate.least=20
 finish
