@@ -6,8 +6,6 @@
 #include "dataset.h"
 
 enum {
-    DATASET_MAX_RECORD =
-        16 << 20,            /* bytes of one row: more is no example but a mistake */
     DATASET_MAX_FIELDS = 64, /* every row holds every field, so this bounds memory */
 };
 

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "dataset_read.h"
+#include "lines.h"
 
 /* One line, for errors to say where. */
 typedef struct place {

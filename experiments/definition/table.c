@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "dataset_read.h"
+#include "lines.h"
 
 void table_begin(table *t, FILE *f, const char *path, bool quoted)
 {
