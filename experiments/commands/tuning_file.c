@@ -1,5 +1,6 @@
 #include "tuning_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -29,6 +30,19 @@ static int hold(tuning_file *f, error *err)
                      strerror(errno));
 }
 
+/* What a process that was killed had begun to write (file_write in model/base.h), and
+ * nobody else is at, since we hold the folder. */
+static void sweep(const tuning_file *f)
+{
+    size_t n = strlen(state_name);
+    DIR *d = opendir(f->out);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        if (strncmp(e->d_name, state_name, n) == 0 && e->d_name[n] == '.')
+            unlinkat(f->folder, e->d_name, 0);
+    if (d)
+        closedir(d);
+}
+
 static int load(const tuning_file *f, policy *p, error *err)
 {
     char *bytes;
@@ -43,6 +57,7 @@ static int begin(tuning_file *f, bool resume, policy *p, error *err)
 {
     TRY(text_add_format(&f->state, err, "%s/%s", f->out, state_name));
     bool there = access(f->state.s, F_OK) == 0;
+    sweep(f);
     if (resume && !there)
         return error_set(err, E_ARGUMENT,
                          "%.300s holds no tuning that was stopped: without --resume one "
