@@ -57,7 +57,7 @@ while [ $kills -lt 10 ]; do
     cmp -s "$scratch/whole/adapter_model.safetensors" "$scratch/parts/adapter_model.safetensors" ||
         different=$((different + 1))
 done
-note "$different ended differently; left behind: $(ls "$scratch/parts" | tr '\n' ' ')"
+note "$different ended differently, and $(find "$scratch/parts" -name 'lamarck_tuning*' | wc -l) files of states are left"
 
 note "stopped by Ctrl-C, and what may not go on:"
 steps() { # until the tuning in FOLDER has done the first, or ended
