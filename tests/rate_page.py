@@ -237,7 +237,10 @@ def test_a_turk_frame(s, tab):
     same(tab.run("[...document.querySelectorAll('button.choice')].every((b) => b.disabled)"), True)
     tab.go(s.url + "mturk?task=" + s.first + "&assignmentId=A1&hitId=H1&workerId=W1&turkSubmitTo=" + s.url.rstrip("/"))
     tab.click("button[value='0']")
-    same((heading(tab), chosen(s) != []), ("Thank you: your answer is on record", True))
+    # What the worker chose goes to Amazon, and counts when their list has it.
+    handed = tab.run("[...new FormData(document.querySelector('#submit'))].map((x) => x.join('=')).join('&')")
+    assert "assignmentId=A1" in handed and "answer=0" in handed, handed
+    same((heading(tab), chosen(s)), ("Thank you", []))
     tab.click("button.choice")  # our own server has no such address: the form got there
     same((tab.run("location.pathname"), heading(tab)), ("/mturk/externalSubmit", "There is nothing at this address."))
 

@@ -157,8 +157,6 @@ static void test_a_surrogate_says_what_it_needs(void **state)
     REFUSE("least is 3", "fitness.surrogate.least=3");
     REFUSE("its window holds 15", "fitness.surrogate.window=15");
     REFUSE("must be on or off", "fitness.surrogate=perhaps");
-    REFUSE("with ask: accept nobody is asked that", "fitness.ask=accept",
-           "fitness.surrogate=on");
     REFUSE("both \"surrogate\" and \"screen\"", SMALL_PEOPLE_TARGETS,
            "fitness.kind=mixed", "fitness.screen=0.5", "fitness.surrogate=on");
     REFUSE("no key \"surrogate\"", SMALL_PEOPLE_TARGETS,
