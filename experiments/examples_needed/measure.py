@@ -39,6 +39,8 @@ METHODS = {"evolved": ("evolve", "../{}/experiment.yaml", []),
            "prompt": ("prefix", "../{}/experiment.yaml", ["prefix.method=prompt", "prefix.tokens=20"]),
            "prefix": ("prefix", "../{}/experiment.yaml", ["prefix.method=prefix", "prefix.tokens=20"]),
            "cmaes": ("evolve", "{}_soft.yaml", [])}
+# Of seven examples to search on, no more can be shown.
+TASK_SETTINGS = {"plurals": ["genes.demos.max=4"]}
 TITLES = {"user": "the user's prompt", "evolved": "evolved text", "prompt": "prompt tuning",
           "prefix": "prefix tuning"}
 
@@ -50,7 +52,7 @@ def measure(a, task, n, seed, method):
     if not finish_last(a.lamarck, command, folder):
         call(a.lamarck, command, HERE / file.format(task), "--out", folder,
              "--seed", seed, "--budget", f"tokens={a.budget}",
-             *settings([*own, f"data.search={n - n // 3}", f"data.selection={n // 3}",
+             *settings([*own, *TASK_SETTINGS.get(task, []), f"data.search={n - n // 3}", f"data.selection={n // 3}",
                         f"data.split_seed={seed}", "engine.threads=1"]))
     return shown(a.lamarck, folder)
 
