@@ -67,13 +67,13 @@ steps() { # until the tuning in FOLDER has done the first, or ended
         sleep 0.05
     done
 }
-"${tuning[@]}" --steps 100000 --out "$scratch/hung" >/dev/null 2>&1 &
+env --default-signal=HUP "${tuning[@]}" --steps 100000 --out "$scratch/hung" >/dev/null 2>&1 & # nohup may be above us
 process=$!
 steps "$scratch/hung"
 kill -HUP $process
 wait $process
 note "exit $? after a hang-up"
-"${tuning[@]}" --steps 100000 --out "$scratch/long" >/dev/null 2>"$scratch/said" &
+env --default-signal=INT "${tuning[@]}" --steps 100000 --out "$scratch/long" >/dev/null 2>"$scratch/said" &
 process=$!
 steps "$scratch/long"
 reward tune "$scratch/r" --rows "$scratch/contexts" --text big --out "$scratch/long"
