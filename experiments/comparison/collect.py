@@ -123,7 +123,7 @@ def markdown(table):
 
 
 def main():
-    ap = argparse.ArgumentParser(usage=__doc__)
+    ap = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     ap.add_argument("results", nargs="+")
     ap.add_argument("--csv")
     ap.add_argument("--runs")
