@@ -107,6 +107,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *context)
         long seconds = strtol(value, &end, 10);
         if (end != value && !*end && seconds >= 0 && seconds < 86400)
             x->out->retry_after_ms = 1000 * seconds;
+    } else if (header_is(line, size * n, "X-Amzn-ErrorType:", value)) {
+        memcpy(x->out->error_type, value, sizeof value);
     }
     return size * n;
 }
@@ -221,6 +223,7 @@ static int try_once(http_client *c, const http_request *q, http_response *out,
     text_clear(&out->body);
     out->status = 0;
     out->date = out->retry_after_ms = -1;
+    out->error_type[0] = '\0';
     *again = false;
     TRY(make_headers(q, &headers, err));
     int made = set_options(c, q, headers, &x, err);

@@ -129,7 +129,8 @@ static void read_fault(const http_response *r, mturk_fault *out)
 {
     json_t *body = json_loadb(text_string(&r->body), r->body.n, 0, NULL);
     *out = (mturk_fault){.outcome = r->maybe_done ? MTURK_UNKNOWN : MTURK_REFUSED};
-    short_type(out->type, sizeof out->type, member(body, "__type", "code"));
+    const char *type = member(body, "__type", "code");
+    short_type(out->type, sizeof out->type, type ? type : r->error_type);
     plain_copy(out->code, sizeof out->code,
                member(body, "TurkErrorCode", "turkErrorCode"));
     plain_copy(out->message, sizeof out->message, member(body, "Message", "message"));

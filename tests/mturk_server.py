@@ -438,7 +438,8 @@ class Turk:
             if self.faults:
                 return self.faults.pop(0)
             if self.random.random() < self.rate:
-                return self.random.choice(["throttle", "500", "503", "before", "after", "slow"])
+                return self.random.choice(["throttle", "terse", "500", "503", "before", "after",
+                                           "slow"])
         return None
 
 
@@ -484,6 +485,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wrong == "throttle":
             return self.reply(400, {"__type": "com.amazon.coral.availability#ThrottlingException",
                                     "message": "Rate exceeded"})
+        if wrong == "terse":
+            return self.reply(400, {}, "ThrottlingException:http://internal.amazon.com/")
         if wrong == "503":
             return self.reply(503, b"<html>Service Unavailable</html>")
         if wrong == "garbage":

@@ -107,7 +107,7 @@ ledger disposed
 
 note "everything that can go wrong in between"
 make_run storm 4 2
-control '{"do": "set", "page": 2, "faults": ["throttle", "500", "before", "503", "after", "slow", "garbage"]}'
+control '{"do": "set", "page": 2, "faults": ["throttle", "terse", "500", "before", "503", "after", "slow", "garbage"]}'
 turk post "$scratch/storm" --reward 20 --cap 1000 --max-hits 3
 turk post "$scratch/storm" --reward 20
 turk post "$scratch/storm" --reward 20
