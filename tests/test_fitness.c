@@ -144,7 +144,7 @@ static void measure(bench *w, const genome *g, const size_t *examples, size_t n,
         w->j.objective->measure(w->j.objective, &m, 1, spent, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(m.status, FITNESS_DONE);
-    if (w->e->fitness.kind <= FITNESS_ACCURACY)
+    if (w->e->fitness.kind == FITNESS_LOGPROB || fitness_chooses(w->e->fitness.kind))
         assert_int_equal(price.tokens, spent->tokens);
     else
         assert_true(price.tokens >= spent->tokens);
@@ -248,6 +248,58 @@ static void test_accuracy_takes_the_likeliest_label_calibrated_or_not(void **sta
             }
             assert_bits(scores[i], strcmp(labels[best], x->targets[0]) == 0);
         }
+        close_bench(&w);
+    }
+}
+
+static void test_label_logprob_is_the_share_of_the_right_labels(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"cold", "tall", "hill"};
+    for (int calibrate = 0; calibrate < 2; calibrate++) {
+        const char *set[] = {"fitness={kind: label_logprob, labels: [cold, tall, hill]}",
+                             calibrate ? "fitness.calibrate=true"
+                                       : "fitness.calibrate=false"};
+        bench w;
+        double scores[5], hits = 0;
+        expense spent = {0};
+        error err = {0};
+        open_bench(&w, "tiny-f32.gguf", set, 2, false);
+        measurement m = {.genome = &w.e->seeds[0],
+                         .examples = some_examples,
+                         .n = 5,
+                         .scores = scores};
+        example *two = &w.e->data->examples[some_examples[0]];
+        char cold[] = "cold", hill[] = "hill", *both[] = {cold, hill};
+        char **own = two->targets;
+        two->targets = both;
+        two->n_targets = 2;
+        assert_int_equal(w.j.objective->measure(w.j.objective, &m, 1, &spent, &err), 0);
+        for (size_t i = 0; i < 5; i++) {
+            char context[100];
+            const example *x = &w.e->data->examples[some_examples[i]];
+            double all = 0, right = 0, most = 0;
+            bool is_most_right = false;
+            for (size_t l = 0; l < 3; l++) {
+                snprintf(context, sizeof context, "the opposite of: %s ", x->values[0]);
+                double p = score_text(&w, context, labels[l]).logprob;
+                if (calibrate)
+                    p -= score_text(&w, "the opposite of:  ", labels[l]).logprob;
+                bool is_right = strcmp(labels[l], x->targets[0]) == 0 ||
+                                (i == 0 && strcmp(labels[l], hill) == 0);
+                all += exp(p);
+                right += is_right ? exp(p) : 0;
+                if (exp(p) > most) {
+                    most = exp(p);
+                    is_most_right = is_right;
+                }
+            }
+            assert_true(fabs(scores[i] - log(right / all)) < 1e-9);
+            hits += is_most_right;
+        }
+        assert_bits(m.first_choice, hits / 5);
+        two->targets = own;
+        two->n_targets = 1;
         close_bench(&w);
     }
 }
@@ -527,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_logprob_is_the_models_for_the_rendered_text),
         cmocka_unit_test(test_the_best_of_several_targets_counts),
         cmocka_unit_test(test_accuracy_takes_the_likeliest_label_calibrated_or_not),
+        cmocka_unit_test(test_label_logprob_is_the_share_of_the_right_labels),
         cmocka_unit_test(test_generated_text_is_compared_and_remembered),
         cmocka_unit_test(test_length_and_fluency_are_taken_off),
         cmocka_unit_test(test_a_candidate_that_does_not_fit_fails_with_the_reason),

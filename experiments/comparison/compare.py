@@ -151,7 +151,7 @@ class Lab:
         experiment = self.experiment(name)
         final = experiment.rows("final")
         judged = {"final": experiment.score(self.engine, [prompt], final)[0]}
-        if experiment.fitness["kind"] == "logprob":
+        if experiment.fitness["kind"] != "accuracy":
             judged["exact"] = experiment.exact(self.engine, [prompt], final)[0]
         return judged
 

@@ -1,6 +1,7 @@
 """What the comparison's methods share: an experiment as a run kept it, the engine behind
 the command line, and one way of scoring a prompt for all of them."""
 import json
+import math
 import os
 import sqlite3
 import subprocess
@@ -119,24 +120,32 @@ class Experiment:
         counts = iter(engine.count_tokens(texts))
         return [[sum(next(counts) for _ in self.answers(r)) for r in rows] for p in prompts]
 
-    def score(self, engine, prompts, rows):
-        """score[p][r] by the experiment's own fitness, penalties left out as in a verdict."""
+    def score(self, engine, prompts, rows, kind=None):
+        """score[p][r] by the experiment's own fitness (or one of another kind), penalties left
+        out as in a verdict."""
         jobs = [(self.context(p, r), a) for p in prompts for r in rows
                 for a in self.answers(r)]
         got = iter(engine.score(jobs))
-        return [[self._row_score(r, [next(got) for _ in self.answers(r)]) for r in rows]
+        kind = kind or self.fitness["kind"]
+        return [[self._row_score(kind, r, [next(got) for _ in self.answers(r)]) for r in rows]
                 for _ in prompts]
 
-    def _row_score(self, row, got):
-        if self.fitness["kind"] == "accuracy":
-            likeliest = max(range(len(got)), key=lambda i: (got[i][0], -i))
-            return float(self.fitness["labels"][likeliest] in row["targets"])
-        assert self.fitness["kind"] == "logprob", self.fitness["kind"]
+    def _row_score(self, kind, row, got):
+        right = [label in row["targets"] for label in self.fitness["labels"] or []]
+        if kind == "accuracy":
+            return float(right[max(range(len(got)), key=lambda i: (got[i][0], -i))])
+        if kind == "label_logprob":
+            p = [math.exp(logprob) for logprob, _ in got]
+            return math.log(sum(x for x, r in zip(p, right) if r) / sum(p))
+        assert kind == "logprob", kind
         per_token = self.fitness["per_token"]
         return max(logprob / (n if per_token else 1) for logprob, n in got)
 
     def exact(self, engine, prompts, rows, max_tokens=16):
-        """exact[p][r]: the first generated line is a right answer, white space trimmed."""
+        """exact[p][r]: the first generated line is a right answer, white space trimmed; where
+        labels are scored, the likeliest of them is right."""
+        if self.fitness["kind"] == "label_logprob":
+            return self.score(engine, prompts, rows, "accuracy")
         got = iter(engine.generate([self.context(p, r).rstrip(" ") for p in prompts
                                     for r in rows], max_tokens))
         return [[float(first_line(next(got)["text"]) in [t.strip() for t in r["targets"]])

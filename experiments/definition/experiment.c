@@ -15,8 +15,8 @@ const hybrid_part hybrid_parts[] = {
 };
 const size_t n_hybrid_parts = sizeof hybrid_parts / sizeof *hybrid_parts;
 
-const char *const fitness_names[N_FITNESS_KINDS] = {"logprob", "accuracy", "exact", "f1",
-                                                    "human",   "mixed",    "reward"};
+const char *const fitness_names[N_FITNESS_KINDS] = {
+    "logprob", "accuracy", "label_logprob", "exact", "f1", "human", "mixed", "reward"};
 const char *const overflow_words[3] = {"error", "left", "middle"};
 
 enum { MOST_PARTS = 8 };

@@ -21,6 +21,8 @@ typedef enum fitness_kind {
     FITNESS_LOGPROB,  /* mean over examples of ln p(target | prompt, input) per target
                          token or whole */
     FITNESS_ACCURACY, /* the right label is the likeliest of the given ones */
+    FITNESS_LABEL_LOGPROB, /* ln of the right label's share of the probability that all of
+                              them have: the cross-entropy of a classifier, negated */
     FITNESS_EXACT, /* generated text equals a target (white space trimmed, case as is) */
     FITNESS_F1, /* token F1 of the generated text, SQuAD normalisation (Rajpurkar et al.
                    2016) */
@@ -33,15 +35,21 @@ enum { N_FITNESS_KINDS = FITNESS_REWARD + 1 };
 typedef struct fitness_options {
     fitness_kind kind;
     bool per_token; /* LOGPROB: divide by the number of target tokens */
-    char **labels;  /* ACCURACY */
+    char **labels;  /* ACCURACY, LABEL_LOGPROB */
     size_t n_labels;
-    bool calibrate;       /* ACCURACY: contextual calibration, Zhao et al. 2021 */
+    bool calibrate;       /* the same: contextual calibration, Zhao et al. 2021 */
     double length_weight; /* score taken off per prompt token (all text genes rendered) */
     double fluency_weight; /* score taken off per nat of the prompt's own mean token
                               surprise */
     sampling
         generation; /* EXACT, F1, HUMAN, MIXED, REWARD; strings owned by the experiment */
 } fitness_options;
+
+/* Is something chosen of given labels? */
+static inline bool fitness_chooses(fitness_kind kind)
+{
+    return kind == FITNESS_ACCURACY || kind == FITNESS_LABEL_LOGPROB;
+}
 
 /* HUMAN, MIXED: a reward, learned from people's answers as they come, that chooses what
  * people see of the next ones and scores the rest. See fitness/surrogate.h. */

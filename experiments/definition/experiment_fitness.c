@@ -46,12 +46,13 @@ int experiment_read_labels(experiment *e, const yaml_node *map, fitness_kind kin
     const yaml_node *list = yaml_get(map, "labels");
     if (list)
         TRY(read_texts(list, "labels", &e->fitness.labels, &e->fitness.n_labels, err));
-    if (kind != FITNESS_ACCURACY)
+    if (!fitness_chooses(kind))
         return 0;
     if (!list)
         return yaml_key_error(map, err, E_FORMAT,
-                              "fitness of kind accuracy needs the key \"labels\": the "
-                              "answers to choose from");
+                              "fitness of kind %s needs the key \"labels\": the answers "
+                              "to choose from",
+                              fitness_names[kind]);
     return check_labels(e, list, err);
 }
 

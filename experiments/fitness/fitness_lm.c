@@ -113,34 +113,53 @@ static bool is_first_choice(const row_score *x, size_t n)
     return false;
 }
 
-static double first_choice_share(const sheet *s, const results *r, size_t first_pair,
-                                 size_t n)
+/* What is chosen of the labels. */
+typedef struct label_choice {
+    bool right; /* the likeliest is among the right ones; of equals, the first is it */
+    double logprob; /* ln of the right ones' share of what all labels have */
+} label_choice;
+
+static bool is_right(const char *label, const example *x)
 {
-    size_t hits = 0;
-    for (size_t p = first_pair; p < first_pair + n; p++)
-        hits += is_first_choice(r->scores + s->pairs[p].first, s->pairs[p].n);
-    return n ? (double)hits / (double)n : (double)NAN;
+    for (size_t i = 0; i < x->n_targets; i++)
+        if (strcmp(label, x->targets[i]) == 0)
+            return true;
+    return false;
 }
 
-/* Is the likeliest label among the right ones? With `blank`, each label's probability is
- * divided by what it has under the empty input (Zhao et al. 2021, Calibrate before use,
- * section 5: W = diag(p_cf)^-1, b = 0). Ties go to the first label of the list. */
-static double label_accuracy(const fitness_options *o, const row_score *x,
-                             const row_score *blank, const example *right)
+/* ln(e^a + e^b), without under- or overflow. */
+static double log_add(double a, double b)
+{
+    double most = fmax(a, b);
+    return isinf(most) ? most : most + log1p(exp(fmin(a, b) - most));
+}
+
+/* With `blank`, each label's probability is divided by what it has under the empty input
+ * (Zhao et al. 2021, Calibrate before use, section 5: W = diag(p_cf)^-1, b = 0). */
+static label_choice choose_label(const fitness_options *o, const row_score *x,
+                                 const row_score *blank, const example *of)
 {
     size_t best = 0;
-    double most = -INFINITY;
+    double most = -INFINITY, all = -INFINITY, right = -INFINITY;
     for (size_t i = 0; i < o->n_labels; i++) {
         double score = x[i].logprob - (blank ? blank[i].logprob : 0);
         if (score > most) {
             most = score;
             best = i;
         }
+        all = log_add(all, score);
+        if (is_right(o->labels[i], of))
+            right = log_add(right, score);
     }
-    for (size_t i = 0; i < right->n_targets; i++)
-        if (strcmp(o->labels[best], right->targets[i]) == 0)
-            return 1;
-    return 0;
+    return (label_choice){is_right(o->labels[best], of), right - all};
+}
+
+static label_choice pair_label(const fitness_lm *f, const sheet *s, const results *r,
+                               const sheet_part *part, size_t p, size_t example_index)
+{
+    return choose_label(&f->experiment->fitness, r->scores + s->pairs[p].first,
+                        part->n_blank ? r->scores + part->blank : NULL,
+                        &f->experiment->data->examples[example_index]);
 }
 
 static int pair_score(const fitness_lm *f, const sheet *s, const results *r,
@@ -155,8 +174,10 @@ static int pair_score(const fitness_lm *f, const sheet *s, const results *r,
         *out = best_logprob(scores, s->pairs[p].n, o->per_token);
         return 0;
     case FITNESS_ACCURACY:
-        *out =
-            label_accuracy(o, scores, part->n_blank ? r->scores + part->blank : NULL, x);
+        *out = pair_label(f, s, r, part, p, example_index).right;
+        return 0;
+    case FITNESS_LABEL_LOGPROB:
+        *out = pair_label(f, s, r, part, p, example_index).logprob;
         return 0;
     case FITNESS_EXACT:
         *out = answer_exact(r->texts[p], x->targets, x->n_targets);
@@ -183,6 +204,24 @@ static double penalty(const fitness_options *o, const sheet_part *p, const row_s
            o->fluency_weight * (tokens > 0 ? surprise / tokens : 0);
 }
 
+/* On which share of a candidate's examples the right answer came first; NaN where the
+ * score itself says so, or where texts are generated. */
+static double first_choice_share(const fitness_lm *f, const sheet *s, const results *r,
+                                 const sheet_part *part, const measurement *m)
+{
+    fitness_kind kind = f->experiment->fitness.kind;
+    size_t hits = 0;
+    if (m->n == 0 || (kind != FITNESS_LOGPROB && kind != FITNESS_LABEL_LOGPROB))
+        return (double)NAN;
+    for (size_t i = 0; i < m->n; i++) {
+        size_t p = part->first_pair + i;
+        hits += kind == FITNESS_LOGPROB
+                    ? is_first_choice(r->scores + s->pairs[p].first, s->pairs[p].n)
+                    : pair_label(f, s, r, part, p, m->examples[i]).right;
+    }
+    return (double)hits / (double)m->n;
+}
+
 static int fill_measurement(const fitness_lm *f, const sheet *s, const results *r,
                             const sheet_part *p, measurement *m, error *err)
 {
@@ -196,8 +235,7 @@ static int fill_measurement(const fitness_lm *f, const sheet *s, const results *
     for (size_t i = 0; i < m->n; i++)
         TRY(pair_score(f, s, r, p, p->first_pair + i, m->examples[i], &m->scores[i],
                        err));
-    if (f->experiment->fitness.kind == FITNESS_LOGPROB)
-        m->first_choice = first_choice_share(s, r, p->first_pair, m->n);
+    m->first_choice = first_choice_share(f, s, r, p, m);
     return 0;
 }
 

@@ -15,8 +15,9 @@ typedef struct measurement {
     double *scores;      /* out, n of them; borrowed from the caller */
     double penalty;      /* out: length, fluency */
     double first_choice; /* out: share of examples for which each token of a target is the
-                            model's first choice, NaN where the objective cannot tell. A
-                            likelihood may rise while this falls */
+                            model's first choice, or the right label the likeliest; NaN
+                            where the objective cannot tell. A likelihood may rise while
+                            this falls */
     fitness_status status; /* out; FAILED fills `reason` */
     char reason[200];
 } measurement;

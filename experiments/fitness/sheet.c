@@ -95,7 +95,7 @@ static int add_pair(builder *b, const genome *g, size_t i, error *err)
 {
     const experiment *e = b->maker->experiment;
     const example *x = &e->data->examples[i];
-    bool labels = e->fitness.kind == FITNESS_ACCURACY;
+    bool labels = fitness_chooses(e->fitness.kind);
     char *const *targets = labels ? e->fitness.labels : x->targets;
     size_t n = labels ? e->fitness.n_labels : x->n_targets;
     sheet_pair *pair = &b->sheet->pairs[b->sheet->n_pairs++];
@@ -136,7 +136,7 @@ static int add_genes(builder *b, const genome *g, sheet_part *p, error *err)
 static int add_blank(builder *b, const genome *g, sheet_part *p, error *err)
 {
     const fitness_options *f = &b->maker->experiment->fitness;
-    if (f->kind != FITNESS_ACCURACY || !f->calibrate)
+    if (!fitness_chooses(f->kind) || !f->calibrate)
         return 0;
     for (; p->n_blank < f->n_labels; p->n_blank++)
         TRY(add_scored(b, g, EXAMPLE_EMPTY, f->labels[p->n_blank], err));

@@ -201,6 +201,10 @@ const char *summary_score_meaning(const run_record *r)
                     "begin with it."},
         {"accuracy",
          "Scores are the share of examples whose right label was the likeliest."},
+        {"label_logprob",
+         "Scores are the mean ln of the right label's share of the probability of all "
+         "labels: 0 would be certainty, higher is better. First choice: how often it was "
+         "the likeliest."},
         {"exact", "Scores are the share of examples answered exactly."},
         {"f1", "Scores are the mean token F1 of the generated answers."},
         {"reward", "Scores are what a reward that was learned from people's ratings "
