@@ -83,7 +83,7 @@ def write_csv(path, table):
         out.writeheader()
         for row in table:
             out.writerow({k: "%.5g" % v if isinstance(v, float) else v
-                          for k, v in row.items()})
+                          for k, v in row.items() if v == v})
 
 
 def write_runs(path, results):
@@ -113,7 +113,8 @@ def markdown(table):
                  "%.0f" % (100 * e["mean"]) if e else ""]
         if "ga_minus" in r:
             cells += ["%+.3f" % r["ga_minus"],
-                      "%+.3f to %+.3f" % (r["seeds_low"], r["seeds_high"]),
+                      "%+.3f to %+.3f" % (r["seeds_low"], r["seeds_high"])
+                      if r["paired"] > 1 else "",
                       "%+.3f to %+.3f" % (r["examples_low"], r["examples_high"]),
                       "%d of %d" % (r["ga_wins"], r["paired"])]
         else:
