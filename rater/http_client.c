@@ -82,6 +82,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *context)
     return x->no_memory ? 0 : all;
 }
 
+/* Fills `value`, cut to its size, if so. */
 static bool header_is(const char *line, size_t n, const char *name, char value[64])
 {
     size_t k = strlen(name);
@@ -107,8 +108,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *context)
         long seconds = strtol(value, &end, 10);
         if (end != value && !*end && seconds >= 0 && seconds < 86400)
             x->out->retry_after_ms = 1000 * seconds;
-    } else if (header_is(line, size * n, "X-Amzn-ErrorType:", value)) {
-        memcpy(x->out->error_type, value, sizeof value);
+    } else {
+        header_is(line, size * n, "X-Amzn-ErrorType:", x->out->error_type);
     }
     return size * n;
 }

@@ -40,7 +40,7 @@ typedef struct http_response {
     text body;
     int64_t date;           /* of the server, seconds since 1970; -1: not told */
     int64_t retry_after_ms; /* that the server asks for; -1: not told */
-    char error_type[64];    /* as AWS may name what is wrong beside the body; "": not told */
+    char error_type[64]; /* as AWS may name what is wrong beside the body; "": not told */
     size_t n_tries;
     bool maybe_done; /* of some try it is not known whether the server acted on it: the
                         connection was lost after something was sent, or a status 5xx */

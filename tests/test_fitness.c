@@ -218,6 +218,15 @@ static void test_the_best_of_several_targets_counts(void **state)
     close_bench(&w);
 }
 
+/* ln p of a label of the example, less what it has under an empty input. */
+static double score_label(bench *w, const example *x, const char *label, bool calibrate)
+{
+    char context[100];
+    snprintf(context, sizeof context, "the opposite of: %s ", x->values[0]);
+    double p = score_text(w, context, label).logprob;
+    return calibrate ? p - score_text(w, "the opposite of:  ", label).logprob : p;
+}
+
 static void test_accuracy_takes_the_likeliest_label_calibrated_or_not(void **state)
 {
     (void)state;
@@ -232,15 +241,11 @@ static void test_accuracy_takes_the_likeliest_label_calibrated_or_not(void **sta
         open_bench(&w, "tiny-f32.gguf", set, 2, false);
         measure(&w, &w.e->seeds[0], some_examples, 5, scores, NULL, &spent);
         for (size_t i = 0; i < 5; i++) {
-            char context[100];
             const example *x = &w.e->data->examples[some_examples[i]];
             size_t best = 0;
             double most = -INFINITY;
             for (size_t l = 0; l < 3; l++) {
-                snprintf(context, sizeof context, "the opposite of: %s ", x->values[0]);
-                double p = score_text(&w, context, labels[l]).logprob;
-                if (calibrate)
-                    p -= score_text(&w, "the opposite of:  ", labels[l]).logprob;
+                double p = score_label(&w, x, labels[l], calibrate);
                 if (p > most) {
                     most = p;
                     best = l;
@@ -276,21 +281,17 @@ static void test_label_logprob_is_the_share_of_the_right_labels(void **state)
         two->n_targets = 2;
         assert_int_equal(w.j.objective->measure(w.j.objective, &m, 1, &spent, &err), 0);
         for (size_t i = 0; i < 5; i++) {
-            char context[100];
             const example *x = &w.e->data->examples[some_examples[i]];
             double all = 0, right = 0, most = 0;
             bool is_most_right = false;
             for (size_t l = 0; l < 3; l++) {
-                snprintf(context, sizeof context, "the opposite of: %s ", x->values[0]);
-                double p = score_text(&w, context, labels[l]).logprob;
-                if (calibrate)
-                    p -= score_text(&w, "the opposite of:  ", labels[l]).logprob;
+                double p = exp(score_label(&w, x, labels[l], calibrate));
                 bool is_right = strcmp(labels[l], x->targets[0]) == 0 ||
                                 (i == 0 && strcmp(labels[l], hill) == 0);
-                all += exp(p);
-                right += is_right ? exp(p) : 0;
-                if (exp(p) > most) {
-                    most = exp(p);
+                all += p;
+                right += is_right ? p : 0;
+                if (p > most) {
+                    most = p;
                     is_most_right = is_right;
                 }
             }

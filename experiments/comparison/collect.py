@@ -7,7 +7,7 @@ Per experiment and method: the mean over seeds of the winner's score on the fina
 the difference "ga minus method" with two 95 % intervals: over seeds (Student's t on the paired
 differences of the seeds' means: would other seeds say the same?) and over examples (t on the
 differences averaged over the seeds: would other examples?). "exact" is the share of right first
-lines, in per cent. --runs writes every winner with its prompt.
+lines (where labels are scored, of right labels), in per cent. --runs writes every winner with its prompt.
 """
 import argparse
 import csv

@@ -21,7 +21,8 @@ methods
 a method has scored or generated, the sharing of beginnings not taken off. `lamarck evolve`
 pays for its final comparison out of the budget; the others get their winner's final score
 for nothing. Every winner is scored on the same final split, once by the experiment's fitness
-and, where answers are texts, by exact match of the first line that the model writes.
+and, where that is a likelihood, by exact match of the first line that the model writes, or by
+whether the likeliest label is right.
 
 Results are appended to DIR/results.jsonl; what is there already is not run again.
 """
@@ -149,11 +150,7 @@ class Lab:
     def judge(self, name, prompt):
         """Scores per example of the final split."""
         experiment = self.experiment(name)
-        final = experiment.rows("final")
-        judged = {"final": experiment.score(self.engine, [prompt], final)[0]}
-        if experiment.fitness["kind"] != "accuracy":
-            judged["exact"] = experiment.exact(self.engine, [prompt], final)[0]
-        return judged
+        return experiment.judge(self.engine, prompt, experiment.rows("final"))
 
     def run(self, name, method, seed):
         if (name, method, seed) in self.done:

@@ -120,15 +120,32 @@ class Experiment:
         counts = iter(engine.count_tokens(texts))
         return [[sum(next(counts) for _ in self.answers(r)) for r in rows] for p in prompts]
 
-    def score(self, engine, prompts, rows, kind=None):
-        """score[p][r] by the experiment's own fitness (or one of another kind), penalties left
-        out as in a verdict."""
+    def _answers_scored(self, engine, prompts, rows):
+        """[p][r]: (log-probability, tokens) of every answer."""
         jobs = [(self.context(p, r), a) for p in prompts for r in rows
                 for a in self.answers(r)]
         got = iter(engine.score(jobs))
-        kind = kind or self.fitness["kind"]
-        return [[self._row_score(kind, r, [next(got) for _ in self.answers(r)]) for r in rows]
-                for _ in prompts]
+        return [[[next(got) for _ in self.answers(r)] for r in rows] for _ in prompts]
+
+    def score(self, engine, prompts, rows):
+        """score[p][r] by the experiment's own fitness, penalties left out as in a verdict."""
+        return [[self._row_score(self.fitness["kind"], r, got) for r, got in zip(rows, of_prompt)]
+                for of_prompt in self._answers_scored(engine, prompts, rows)]
+
+    def judge(self, engine, prompt, rows):
+        """Of each row: "final", its score; and where that is a likelihood "exact", whether the
+        answer was right."""
+        kind = self.fitness["kind"]
+        (got,) = self._answers_scored(engine, [prompt], rows)
+
+        def each(of_kind):
+            return [self._row_score(of_kind, r, g) for r, g in zip(rows, got)]
+        judged = {"final": each(kind)}
+        if kind == "logprob":
+            judged["exact"] = self.exact(engine, [prompt], rows)[0]
+        elif kind == "label_logprob":
+            judged["exact"] = each("accuracy")
+        return judged
 
     def _row_score(self, kind, row, got):
         right = [label in row["targets"] for label in self.fitness["labels"] or []]
@@ -142,10 +159,7 @@ class Experiment:
         return max(logprob / (n if per_token else 1) for logprob, n in got)
 
     def exact(self, engine, prompts, rows, max_tokens=16):
-        """exact[p][r]: the first generated line is a right answer, white space trimmed; where
-        labels are scored, the likeliest of them is right."""
-        if self.fitness["kind"] == "label_logprob":
-            return self.score(engine, prompts, rows, "accuracy")
+        """exact[p][r]: the first generated line is a right answer, white space trimmed."""
         got = iter(engine.generate([self.context(p, r).rstrip(" ") for p in prompts
                                     for r in rows], max_tokens))
         return [[float(first_line(next(got)["text"]) in [t.strip() for t in r["targets"]])

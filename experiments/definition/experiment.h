@@ -45,6 +45,12 @@ typedef struct fitness_options {
         generation; /* EXACT, F1, HUMAN, MIXED, REWARD; strings owned by the experiment */
 } fitness_options;
 
+/* Is the score the ln of a probability? */
+static inline bool fitness_is_logprob(fitness_kind kind)
+{
+    return kind == FITNESS_LOGPROB || kind == FITNESS_LABEL_LOGPROB;
+}
+
 /* Is something chosen of given labels? */
 static inline bool fitness_chooses(fitness_kind kind)
 {

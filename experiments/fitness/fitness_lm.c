@@ -113,11 +113,11 @@ static bool is_first_choice(const row_score *x, size_t n)
     return false;
 }
 
-/* What is chosen of the labels. */
-typedef struct label_choice {
-    bool right; /* the likeliest is among the right ones; of equals, the first is it */
-    double logprob; /* ln of the right ones' share of what all labels have */
-} label_choice;
+/* What an answer, or a choice of labels, is worth on one example. */
+typedef struct mark {
+    double score;
+    bool first; /* the right answer came first; false where texts are generated */
+} mark;
 
 static bool is_right(const char *label, const example *x)
 {
@@ -134,10 +134,12 @@ static double log_add(double a, double b)
     return isinf(most) ? most : most + log1p(exp(fmin(a, b) - most));
 }
 
-/* With `blank`, each label's probability is divided by what it has under the empty input
- * (Zhao et al. 2021, Calibrate before use, section 5: W = diag(p_cf)^-1, b = 0). */
-static label_choice choose_label(const fitness_options *o, const row_score *x,
-                                 const row_score *blank, const example *of)
+/* Accuracy: is the likeliest label (of equals, the first of the list) among the right
+ * ones? Else ln of the right ones' share. With `blank`, each label's probability is
+ * divided by what it has under the empty input (Zhao et al. 2021, Calibrate before use,
+ * section 5: W = diag(p_cf)^-1, b = 0). */
+static mark mark_labels(const fitness_options *o, const row_score *x,
+                        const row_score *blank, const example *of)
 {
     size_t best = 0;
     double most = -INFINITY, all = -INFINITY, right = -INFINITY;
@@ -151,39 +153,32 @@ static label_choice choose_label(const fitness_options *o, const row_score *x,
         if (is_right(o->labels[i], of))
             right = log_add(right, score);
     }
-    return (label_choice){is_right(o->labels[best], of), right - all};
+    bool first = is_right(o->labels[best], of);
+    return (mark){o->kind == FITNESS_ACCURACY ? first : right - all, first};
 }
 
-static label_choice pair_label(const fitness_lm *f, const sheet *s, const results *r,
-                               const sheet_part *part, size_t p, size_t example_index)
-{
-    return choose_label(&f->experiment->fitness, r->scores + s->pairs[p].first,
-                        part->n_blank ? r->scores + part->blank : NULL,
-                        &f->experiment->data->examples[example_index]);
-}
-
-static int pair_score(const fitness_lm *f, const sheet *s, const results *r,
-                      const sheet_part *part, size_t p, size_t example_index, double *out,
-                      error *err)
+static int mark_pair(const fitness_lm *f, const sheet *s, const results *r,
+                     const sheet_part *part, size_t p, size_t example_index, mark *out,
+                     error *err)
 {
     const fitness_options *o = &f->experiment->fitness;
     const example *x = &f->experiment->data->examples[example_index];
     const row_score *scores = r->scores + s->pairs[p].first;
+    size_t n = s->pairs[p].n;
+    *out = (mark){0};
     switch (o->kind) {
     case FITNESS_LOGPROB:
-        *out = best_logprob(scores, s->pairs[p].n, o->per_token);
+        *out = (mark){best_logprob(scores, n, o->per_token), is_first_choice(scores, n)};
         return 0;
     case FITNESS_ACCURACY:
-        *out = pair_label(f, s, r, part, p, example_index).right;
-        return 0;
     case FITNESS_LABEL_LOGPROB:
-        *out = pair_label(f, s, r, part, p, example_index).logprob;
+        *out = mark_labels(o, scores, part->n_blank ? r->scores + part->blank : NULL, x);
         return 0;
     case FITNESS_EXACT:
-        *out = answer_exact(r->texts[p], x->targets, x->n_targets);
+        out->score = answer_exact(r->texts[p], x->targets, x->n_targets);
         return 0;
     case FITNESS_F1:
-        return answer_f1(r->texts[p], x->targets, x->n_targets, out, err);
+        return answer_f1(r->texts[p], x->targets, x->n_targets, &out->score, err);
     case FITNESS_HUMAN:
     case FITNESS_MIXED:
     case FITNESS_REWARD:
@@ -204,24 +199,6 @@ static double penalty(const fitness_options *o, const sheet_part *p, const row_s
            o->fluency_weight * (tokens > 0 ? surprise / tokens : 0);
 }
 
-/* On which share of a candidate's examples the right answer came first; NaN where the
- * score itself says so, or where texts are generated. */
-static double first_choice_share(const fitness_lm *f, const sheet *s, const results *r,
-                                 const sheet_part *part, const measurement *m)
-{
-    fitness_kind kind = f->experiment->fitness.kind;
-    size_t hits = 0;
-    if (m->n == 0 || (kind != FITNESS_LOGPROB && kind != FITNESS_LABEL_LOGPROB))
-        return (double)NAN;
-    for (size_t i = 0; i < m->n; i++) {
-        size_t p = part->first_pair + i;
-        hits += kind == FITNESS_LOGPROB
-                    ? is_first_choice(r->scores + s->pairs[p].first, s->pairs[p].n)
-                    : pair_label(f, s, r, part, p, m->examples[i]).right;
-    }
-    return (double)hits / (double)m->n;
-}
-
 static int fill_measurement(const fitness_lm *f, const sheet *s, const results *r,
                             const sheet_part *p, measurement *m, error *err)
 {
@@ -232,10 +209,15 @@ static int fill_measurement(const fitness_lm *f, const sheet *s, const results *
     if (p->failed)
         return 0;
     m->penalty = penalty(&f->experiment->fitness, p, r->scores);
-    for (size_t i = 0; i < m->n; i++)
-        TRY(pair_score(f, s, r, p, p->first_pair + i, m->examples[i], &m->scores[i],
-                       err));
-    m->first_choice = first_choice_share(f, s, r, p, m);
+    size_t hits = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        mark x;
+        TRY(mark_pair(f, s, r, p, p->first_pair + i, m->examples[i], &x, err));
+        m->scores[i] = x.score;
+        hits += x.first;
+    }
+    if (m->n && fitness_is_logprob(f->experiment->fitness.kind))
+        m->first_choice = (double)hits / (double)m->n;
     return 0;
 }
 

@@ -99,7 +99,7 @@ int model_part_cost(model_part *m, const measurement *batch, size_t n, expense *
 
 static double on_peoples_scale(fitness_kind kind, double score, double seed)
 {
-    if (kind == FITNESS_LOGPROB || kind == FITNESS_LABEL_LOGPROB)
+    if (fitness_is_logprob(kind))
         return 1 / (1 + exp(seed - score));
     return 0.5 + (score - seed) / 2;
 }
